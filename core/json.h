@@ -1,0 +1,52 @@
+/* json.h: elements to and from JSON text, and text cells to values.
+ *
+ * The only includer of cJSON for data is json.c. cJSON knows numbers only as doubles, so integers
+ * and row cells keep the text that was there.
+ */
+#ifndef RDD_JSON_H
+#define RDD_JSON_H
+
+#include "arena.h"
+#include "buf.h"
+#include "error.h"
+#include "rdd.h"
+
+enum { JSON_DEPTH_MAX = 64 };
+
+/* Text that nests deeper than JSON_DEPTH_MAX must never reach cJSON (its recursion eats the stack
+ * of a fiber). True when it is shallow enough; strings are skipped properly. */
+bool json_depth_ok(rdd_str text);
+
+/* Appends an element as one line of JSON. Structs are objects, lists arrays, rdd_row an object of
+ * its cells, a missing string and an absent optional null, rdd_bytes base64, NaN and infinities
+ * null; doubles print as the shortest text that reads back the same. Text that is not UTF-8 is
+ * RDD_E_INPUT. */
+int json_print(const rdd_type *t, const void *value, buf *out, rdd_error *err);
+
+/* The same for messages about a failing record: never fails, replaces what is not UTF-8 and control
+ * characters, cuts after `size_max` bytes with "…". */
+void json_show(const rdd_type *t, const void *value, size_t size_max, buf *out);
+
+/* Appends `text` as a JSON string with its quotes. RDD_E_INPUT when it is not UTF-8. */
+int json_print_str(rdd_str text, buf *out, rdd_error *err);
+
+/* One JSON object as a row: top-level fields in their order, strings unescaped, null as no value,
+ * all else as the JSON text that was there. Cells may view `text`. The message says what and at
+ * which byte. */
+int json_parse_row(rdd_str text, arena *a, rdd_row *ret, rdd_error *err);
+
+/* One JSON value as an element of type t: objects fill structs by field name (unknown fields are
+ * ignored, a missing one is an error unless optional or a string), integers must fit exactly. */
+int json_parse(const rdd_type *t, rdd_str text, arena *a, void *ret, rdd_error *err);
+
+/* A CSV cell as a value of a scalar or optional type: the whole text must be the number (leading and
+ * trailing blanks allowed); "" is an absent optional and the empty string; booleans are true/false,
+ * 1/0, yes/no, t/f in any case. Strings view `text`. The message is like: "12x" is no int64_t. */
+int cell_parse(const rdd_type *t, rdd_str text, void *ret, rdd_error *err);
+
+/* A value as the text of a CSV cell (unquoted); lists and structs as JSON. */
+int cell_print(const rdd_type *t, const void *value, buf *out, rdd_error *err);
+
+bool utf8_valid(rdd_str text);
+
+#endif
