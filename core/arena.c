@@ -14,7 +14,7 @@ enum { CHUNK_FIRST = 4096 - 64, CHUNK_LARGEST = 1 << 20 };
 
 void *arena_alloc_slow(arena *a, size_t size)
 {
-    size_t rounded = size_align(size, 16);
+    size_t rounded = size_align(size_max(size, 1), 16);
     if (rounded < size || (a->max && rounded > a->max - size_min(a->used, a->max)))
         return NULL;
     if (rounded > (size_t)(a->end - a->at)) {

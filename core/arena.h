@@ -25,11 +25,12 @@ typedef struct arena {
 void *arena_alloc_slow(arena *a, size_t size);
 
 /* `size` bytes, uninitialized, valid until the next reset or release; NULL when out of memory or
- * past the arena's maximum. */
+ * past the arena's maximum, and for nothing else: no bytes get a block too. */
 static inline void *arena_alloc(arena *a, size_t size)
 {
     size_t rounded = size_align(size, 16);
-    if (UNLIKELY(rounded < size || rounded > (size_t)(a->end - a->at) || a->max))
+    /* No size at all, and a size that wrapped around, are zero here and take the slow way too. */
+    if (UNLIKELY(rounded - 1 >= (size_t)(a->end - a->at) || a->max))
         return arena_alloc_slow(a, size);
     void *block = a->at;
     a->at += rounded;
