@@ -50,7 +50,7 @@
         skip();                           \
     } while (0)
 
-/* -- Randomness: one stream per program, from a seed that is printed on first use ---------------- */
+/* -- Randomness: one stream per program, from a seed that is printed on first use -------------- */
 
 static struct {
     bool given, started;
@@ -87,7 +87,7 @@ TEST_HELPER size_t test_random_below(size_t limit)
     return (size_t)(test_random() % limit);
 }
 
-/* -- Files: one directory per program, removed when it exits ------------------------------------- */
+/* -- Files: one directory per program, removed when it exits ----------------------------------- */
 
 static char test_dir_[PATH_MAX / 2];
 static pid_t test_dir_owner_;
@@ -143,7 +143,7 @@ TEST_HELPER const char *test_file(const char *name, const void *data, size_t siz
     return path;
 }
 
-/* -- main ---------------------------------------------------------------------------------------- */
+/* -- main -------------------------------------------------------------------------------------- */
 
 TEST_HELPER int test_usage(const char *program)
 {
