@@ -1,8 +1,10 @@
-/* replay.c: the main() of a fuzz target outside libFuzzer.
+/* replay.c: the main() of a fuzz target; under libFuzzer, which has its own, nothing.
  *
  * Runs the target once over each file it is given and prints the file's name first, so that a crash
  * names its input. tests/fuzz/corpus.sh calls it with the stored corpus.
  */
+#ifndef RDD_LIBFUZZER
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,3 +44,5 @@ int main(int argc, char **argv)
         failed |= replay(argv[i]);
     return failed;
 }
+
+#endif
