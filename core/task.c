@@ -64,7 +64,7 @@ void outcome_encode(buf *b, const outcome *o)
 {
     task_id_encode(b, o->id);
     buf_u8(b, (uint8_t)o->status);
-    buf_u8(b, o->error != NULL);
+    buf_u8(b, (uint8_t)((o->error != NULL) | (o->suspect << 1)));
     buf_u64(b, o->metrics.run_ns);
     buf_u64(b, o->metrics.records);
     buf_u64(b, o->metrics.input_bytes);
@@ -77,12 +77,14 @@ int outcome_decode(reader *r, outcome *ret, rdd_error *err)
 {
     outcome o = { .id = task_id_decode(r) };
     uint8_t status = reader_u8(r);
-    bool has_error = reader_u8(r) != 0;
+    uint8_t flags = reader_u8(r);
+    bool has_error = flags & 1;
+    o.suspect = flags & 2;
     o.metrics.run_ns = reader_u64(r);
     o.metrics.records = reader_u64(r);
     o.metrics.input_bytes = reader_u64(r);
     o.result_size = reader_u64(r);
-    if (r->failed || status > OUTCOME_CANCELLED)
+    if (r->failed || status > OUTCOME_CANCELLED || flags > 3)
         return error_set(err, RDD_E_PROTOCOL, "a malformed task outcome came over the wire");
     o.status = (outcome_status)status;
     if (has_error) {

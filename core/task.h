@@ -42,8 +42,9 @@ enum { OUTCOME_INLINE = 32 };
 typedef struct outcome {
     task_id id;
     outcome_status status;
+    bool suspect;      /* LOST in a crash that named no task: this one may have done it */
     task_metrics metrics;
-    rdd_error *error;  /* NULL unless FAILED or CRASHED */
+    rdd_error *error;  /* NULL unless FAILED or CRASHED; a LOST one may have the reason */
     size_t result_size;
     char *result_heap; /* NULL: the bytes are in result_inline */
     char result_inline[OUTCOME_INLINE];
