@@ -27,11 +27,11 @@ script()
 # expect NAME STATUS LAST_LINE PATTERN: runs the tests in the tree, then empties it.
 expect()
 {
-    local output status
+    local output status last
     output=$(RDD_TEST_TIMEOUT=1 "$dir/tests/run" build 2>&1)
     status=$?
-    if [ "$status" = "$2" ] && [ "$(tail -n 1 <<<"$output")" = "$3" ] && grep -q -- "$4" <<<"$output"
-    then
+    last=$(tail -n 1 <<<"$output")
+    if [ "$status" = "$2" ] && [ "$last" = "$3" ] && grep -q -- "$4" <<<"$output"; then
         echo "ok runner/$1"
     else
         echo "status $status, output:"
