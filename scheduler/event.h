@@ -6,6 +6,7 @@
 #define RDD_EVENT_H
 
 #include "error.h"
+#include "mailbox.h"
 #include "task.h"
 
 typedef struct job_spec job_spec; /* scheduler.h */
@@ -29,29 +30,54 @@ struct event {
     rdd_error error;
     outcome *outcomes; /* heap */
     size_t outcome_count;
-    struct event *next; /* for mailboxes */
+    mailbox_node node;
 };
 typedef struct event event;
 
+/* All zeros but its kind. NULL when out of memory. */
+event *event_new(event_kind kind);
+void *event_free(event *e);
+
+/* Every outcome that comes in is answered by exactly one ACCEPT or DISCARD. Every job that comes in
+ * is answered by exactly one JOB_DONE, its last command, when nothing of it is in flight any more. */
 typedef enum command_kind {
-    COMMAND_PLAN,     /* stage: make its plan known */
+    COMMAND_PLAN,     /* stage, plan: make its plan known */
     COMMAND_FORGET,   /* stage: it is over */
-    COMMAND_LAUNCH,   /* executor, incarnation, tasks[], count */
+    COMMAND_LAUNCH,   /* executor, incarnation, tasks[], count; of several stages perhaps */
     COMMAND_CANCEL,   /* executor, incarnation, stage */
     COMMAND_REPLACE,  /* executor, incarnation */
     COMMAND_ACCEPT,   /* job_id, outcome: this attempt is the partition's; takes over its result */
-    COMMAND_DISCARD,  /* job_id, outcome: stale or doubled; whatever it wrote may be removed */
+    COMMAND_DISCARD,  /* job_id (JOB_NONE: over, or never was), outcome: not the partition's, be it
+                       * stale, doubled or without success; whatever it wrote may be removed */
     COMMAND_JOB_DONE, /* job_id, error (code RDD_OK when all went well) */
-    COMMAND_NOTE,     /* something for the event log and --verbose: error.message */
+    COMMAND_NOTE,     /* something for the event log and --verbose: error.message, and where the
+                       * error's other fields say; job_id or JOB_NONE */
 } command_kind;
+
+enum { JOB_NONE = UINT32_MAX };
 
 typedef struct command {
     command_kind kind;
     uint32_t executor, incarnation, stage, job_id;
+    rdd_str plan;           /* valid until FORGET */
     const task_spec *tasks; /* valid until the next step */
     size_t count;
-    outcome *outcome;       /* valid until the next step */
+    outcome *outcome;       /* of the event that was handed in: valid as long as that */
     const rdd_error *error; /* valid until the next step */
 } command;
+
+/* What one step asks for, to be carried out in order. All zeros is empty. Reused from step to step,
+ * so that a steady state allocates nothing. */
+typedef struct command_list {
+    command *items;
+    size_t count, capacity;
+    task_spec *tasks; /* of all LAUNCH commands */
+    size_t task_count, task_capacity;
+    rdd_error **errors; /* of NOTE and JOB_DONE */
+    size_t error_count, error_capacity;
+} command_list;
+
+void command_list_clear(command_list *l);
+void command_list_release(command_list *l);
 
 #endif

@@ -1,0 +1,132 @@
+/* scheduler.h: decides which task runs where, and when, and what an outcome means.
+ *
+ * A pure state machine: (state, event, now) -> commands (event.h). The driver's scheduler thread
+ * pumps it: takes an event, calls scheduler_step(), carries out the commands, frees the event. Tests
+ * and the simulator do the same without threads. One thread at a time uses a scheduler.
+ *
+ * The rules, in short:
+ *   - Jobs are served first in, first out; what one job leaves free, the next one gets.
+ *   - A stage starts when its parents are done. Its tasks start in partition order; tasks that run
+ *     again go first.
+ *   - An executor gets tasks for its slots, and beyond them as many as it will finish within
+ *     `prefetch_ns`, going by how long this stage's tasks ran; never more than have been seen to
+ *     finish. Slow tasks wait here, not in an executor's queue, so that whoever is free takes them.
+ *   - FAILED and CRASHED cost the task an attempt, and after `attempts_max` the job fails with the
+ *     first cause. A task runs again on another executor than the one it failed on, if there is one.
+ *   - A lost task runs again for free, `losses_max` times.
+ *   - A suspect runs alone: on an executor that has nothing else, so that what happens there is its
+ *     own doing and is charged as a crash. Suspect is a task that the executor says may have taken
+ *     its process down, and one that was running when an executor was lost, `suspect_losses` times
+ *     (a node that is switched off takes many innocent tasks along, once).
+ *   - An executor with `backoff_failures` failures in a row gets nothing for a while that doubles
+ *     each time. One that was lost `executor_losses_max` times in a row without finishing a task gets
+ *     nothing for `exclude_ns`. When all are so, or none is up for `nodes_wait_ns`, the jobs fail.
+ *
+ * Bounds: the state of a task is 4 bytes, plus a record for those that had trouble; a step costs time
+ * in proportion to what it is told and what it commands, not to tasks, jobs or executors there are.
+ * The exceptions are rare: a stage that starts, a job that is cancelled, and timers walk all
+ * executors.
+ */
+#ifndef RDD_SCHEDULER_H
+#define RDD_SCHEDULER_H
+
+#include "event.h"
+
+typedef struct scheduler_conf {
+    uint32_t attempts_max;        /* of a task, where its stage does not say */
+    uint32_t losses_max;          /* of a task without anybody's fault */
+    uint32_t suspect_losses;      /* of a task that ran while its executor was lost */
+    uint64_t prefetch_ns;         /* work that an executor may have queued beyond its slots */
+    uint32_t prefetch_tasks_max;  /* and tasks */
+    uint64_t nodes_wait_ns;       /* how long jobs wait when no executor is left */
+    uint32_t backoff_failures;    /* in a row, before an executor is left alone for a while */
+    uint64_t backoff_ns;          /* the first while; doubles */
+    uint64_t backoff_max_ns;      /* the longest */
+    uint32_t executor_losses_max; /* in a row, without a finished task between */
+    uint64_t exclude_ns;          /* how long such an executor gets nothing */
+    uint64_t cancel_wait_ns;      /* an executor that still has cancelled tasks then is replaced; 0: never */
+} scheduler_conf;
+
+/* 4 attempts, 16 losses, 2 losses to be suspect, 2 ms and 4,096 tasks ahead, 60 s for a node to come,
+ * back off after 4 failures for 100 ms to 10 s, exclude after 5 losses for 60 s, never replace. */
+scheduler_conf scheduler_conf_default(void);
+
+/* What a stage is made of. Names, plan, payloads and parents belong to the submitter and stay valid
+ * until JOB_DONE. */
+typedef struct stage_spec {
+    uint32_t id;           /* a driver uses none twice, over all jobs */
+    const char *name;
+    uint32_t task_count;   /* partitions 0 … task_count - 1; 0 is done at once */
+    rdd_str plan;
+    const rdd_str *payloads;                        /* one per task, or NULL: then … */
+    rdd_str (*payload)(void *arg, uint32_t partition); /* … is asked, or NULL: all are empty */
+    void *payload_arg;
+    const uint32_t *parents; /* indexes in job_spec.stages, each less than this stage's own */
+    uint32_t parent_count;
+    uint32_t attempts_max;   /* 0: as conf says */
+    bool has_side_effects;   /* must not run twice at the same time */
+} stage_spec;
+
+/* Heap; the event owns it, then the scheduler. */
+struct job_spec {
+    uint32_t job_id;          /* a driver uses none twice */
+    const char *name;
+    uint64_t result_size_max; /* bytes of all accepted results; past it the job fails. 0: any */
+    uint32_t stage_count;     /* the last is the result stage */
+    stage_spec stages[];
+};
+
+/* With stages that are all zeros. NULL when out of memory. */
+job_spec *job_spec_new(uint32_t stage_count);
+void *job_spec_free(job_spec *spec);
+
+typedef struct scheduler scheduler;
+
+/* NULL when out of memory. */
+scheduler *scheduler_new(const scheduler_conf *conf);
+void *scheduler_free(scheduler *s);
+
+/* Handles one event and leaves in `out` (cleared first) what is to be done. The event stays the
+ * caller's, to be freed after the commands were carried out; only e->job is taken over. `now_ns` never
+ * goes back.
+ *
+ * 0, or RDD_E_MEMORY: there is no memory to say what must be said; the commands are incomplete and
+ * the scheduler is of no further use. (No memory for a job's own state fails that job, no more.) */
+int scheduler_step(scheduler *s, event *e, uint64_t now_ns, command_list *out) MUST_CHECK;
+
+/* When it wants EVENT_TICK at the latest; CLOCK_NEVER: no need. Later is no harm. */
+uint64_t scheduler_next_deadline(const scheduler *s);
+
+/* No job, nothing in flight. */
+bool scheduler_is_idle(const scheduler *s);
+
+/* How far a stage is, for the progress line. */
+typedef struct stage_snapshot {
+    uint32_t stage;
+    const char *name; /* valid until the job is done */
+    uint32_t total, done;
+    uint32_t running;        /* on slots; queued ones are not counted */
+    uint64_t attempts_failed;
+    uint64_t records, input_bytes, run_ns; /* sums over what is done */
+} stage_snapshot;
+
+/* The stages of a job that have begun and are not done, in order, `max` of them at most; returns how
+ * many. 0 for a job that is over. */
+size_t scheduler_snapshot(const scheduler *s, uint32_t job_id, stage_snapshot *ret, size_t max);
+
+/* Since the start; each event and outcome counts in one of them. */
+typedef struct scheduler_counters {
+    uint64_t launched, accepted, failed, crashed, cancelled;
+    uint64_t lost;      /* attempts, by outcome or with their executor */
+    uint64_t stale;     /* outcomes of an incarnation that is gone, doubled ones, of unknown tasks */
+    uint64_t executors_lost, executors_replaced;
+    uint64_t alone;     /* launches of suspects */
+    uint64_t jobs_done, jobs_failed;
+} scheduler_counters;
+
+scheduler_counters scheduler_count(const scheduler *s);
+
+/* Walks everything and asserts that it fits together. For tests: costs O(all tasks). */
+void scheduler_check(const scheduler *s);
+
+#endif
