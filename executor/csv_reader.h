@@ -52,11 +52,11 @@ void csv_reader_freep(csv_reader **r);
 typedef struct csv_header {
     const rdd_str *names;
     size_t count;   /* 0: the file has no record at all */
-    csv_range data; /* the rest of the file: to be read as it is, or to be split by csv_scan() */
+    csv_range data; /* what to open with the same options, or to split by csv_scan() */
 } csv_header;
 
 /* Reads it; names live in the arena. Without options.header, `names` are the cells of the first
- * record all the same, but `data` is the whole file. */
+ * record all the same. */
 int csv_read_header(input_provider *provider, const input_file *file, const csv_options *options,
                     arena *a, csv_header *ret, rdd_error *err) MUST_CHECK;
 

@@ -58,17 +58,24 @@ void csv_ranges_resolve(csv_range whole, const csv_summary *summaries, size_t co
 void csv_summary_encode(buf *b, const csv_summary *summary);
 int csv_summary_decode(reader *r, csv_summary *ret, rdd_error *err);
 
-/* The scan itself, over bytes as they come. */
+/* The scan itself, over bytes as they come.
+ *
+ * Only the quotes at the very start of a range keep the start states apart for long. Behind the first
+ * byte that is no quote there are two states at most: inside quotes, and one that is not. So those
+ * first bytes are summed up for all start states, what follows is followed along two tracks, and the
+ * two parts are composed like any two ranges. */
 typedef struct csv_track {
-    csv_state state;
+    csv_state start, state;
     uint64_t first_record, first_record_line, record_count;
 } csv_track;
 
 typedef struct csv_scanner {
     csv_dialect dialect;
-    uint64_t offset, at; /* where the range began, and the next byte */
-    uint64_t newline_count;
-    csv_track tracks[CSV_STATES]; /* one for each start state */
+    csv_summary prefix;  /* the quotes at the start, and the byte behind them */
+    bool in_prefix;
+    uint64_t at;            /* file offset of the next byte */
+    uint64_t newline_count; /* behind the prefix */
+    csv_track tracks[2];
 } csv_scanner;
 
 /* `dialect` is resolved. */

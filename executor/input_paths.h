@@ -21,9 +21,10 @@ int input_paths_expand(const char *const *paths, size_t count, arena *a, input_f
 int input_file_stat(const char *path, const char *name, arena *a, input_file *ret,
                     rdd_error *err) MUST_CHECK;
 
-/* What came from a pipe, kept in a file that has no name and so disappears with the process. */
+/* What came from a pipe, kept in a file that has no name and so disappears with the process. All
+ * zeros is no spool. */
 typedef struct input_spool {
-    int fd;          /* keeps the file alive; -1 if there is none */
+    int fd;          /* keeps the file alive */
     char *path;      /* under which this machine's processes of this user can open it meanwhile */
     char *temporary; /* a name that is still to be removed, only where there is no /proc */
 } input_spool;
