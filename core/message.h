@@ -72,6 +72,7 @@ size_t frame_whole_size(const char *bytes);
 typedef struct frame_reader {
     char *data;
     size_t capacity, at, end; /* unread bytes: at … end */
+    size_t want;              /* of the frame at `at` as far as it is known, with its header */
     size_t skip_left;         /* foreign bytes that may still be skipped; 0 after the first frame */
     size_t skipped_size;      /* of what was skipped, its beginning for a message */
     char skipped[200];
@@ -89,5 +90,9 @@ void frame_reader_filled(frame_reader *r, size_t size);
 /* 1 and a frame; 0 when more bytes are needed; RDD_E_PROTOCOL, and from then on always, when what
  * came is no frame of this protocol. */
 int frame_reader_next(frame_reader *r, frame *ret, rdd_error *err);
+
+/* What came before or instead of a first frame, as one line of printable text, for messages; ""
+ * when nothing did. */
+void frame_reader_foreign(const frame_reader *r, char *text, size_t size);
 
 #endif

@@ -1,0 +1,142 @@
+/* protocol.h: what the payloads of frames mean.
+ *
+ * Who says what (D driver, S supervisor, W worker; a worker is to its supervisor what an executor is
+ * to the driver):
+ *
+ *   D>S       HELLO with a nonce; S>D HELLO with the same nonce and who it is; then D>S SETUP
+ *   S>W       SETUP; W>S HELLO when its slots are ready
+ *   D>S>W     PLAN in pieces, before the first TASKS of its stage; FORGET when the stage is over
+ *   D>S>W     TASKS, CANCEL; W>S>D OUTCOMES, each task's exactly once
+ *   both      DATA, CREDIT, RESET of streams; HEARTBEAT (D and S); BYE
+ *   S>D       LOG
+ *
+ * A stream is a blob of known size. Whoever sends it names it in the entry that it belongs to: a
+ * task whose payload, an outcome whose result is too large to travel inside. Its bytes follow as DATA,
+ * as far as the receiver gave CREDIT. Streams of the driver have ids below STREAM_WORKER_FIRST, those
+ * of a worker have the worker's serial number in the upper half.
+ *
+ * Decoders take bytes from outside: they return 0 or RDD_E_PROTOCOL, views point into the frame.
+ */
+#ifndef RDD_PROTOCOL_H
+#define RDD_PROTOCOL_H
+
+#include "message.h"
+#include "task.h"
+
+enum {
+    PROTOCOL_VERSION = 1,
+    TASK_INLINE_MAX = 16 << 10,   /* payloads up to this travel in TASKS */
+    RESULT_INLINE_MAX = 16 << 10, /* results up to this travel in OUTCOMES */
+    LOG_LINE_MAX = 4096,
+    SLOTS_MAX = 4096,             /* of one executor */
+};
+#define PLAN_SIZE_MAX ((size_t)1 << 30)
+#define STREAM_WORKER_FIRST (UINT64_C(1) << 32)
+
+typedef struct hello {
+    uint32_t protocol;
+    uint64_t nonce;
+    uint64_t digest;   /* registry_digest() */
+    char build_id[72]; /* of the program, as hex */
+    char host[64];
+    uint32_t pid, cores;
+    uint64_t memory;   /* bytes */
+} hello;
+
+void hello_encode(buf *b, const hello *h);
+int hello_decode(const frame *f, hello *ret);
+
+typedef struct executor_setup {
+    uint32_t executor, incarnation;
+    uint32_t slots;             /* of the executor; to a worker: of the worker */
+    uint32_t slots_per_process; /* 0: all */
+    uint32_t worker_serial;     /* to a worker only */
+    rdd_str conf;               /* conf_encode() */
+} executor_setup;
+
+void setup_encode(buf *b, const executor_setup *s);
+int setup_decode(const frame *f, executor_setup *ret);
+
+/* A plan travels in pieces, in order. */
+typedef struct plan_piece {
+    uint32_t stage;
+    size_t size;   /* of the whole plan */
+    size_t offset;
+    rdd_str bytes; /* the last piece ends at `size` */
+} plan_piece;
+
+/* Appends all frames of a plan. */
+void plan_append(buf *b, uint32_t stage, rdd_str plan);
+int plan_piece_decode(const frame *f, plan_piece *ret);
+
+void stage_append(buf *b, frame_type type, uint32_t stage); /* FORGET, CANCEL */
+int stage_decode(const frame *f, uint32_t *ret);
+
+/* -- Batches: entries one after the other until the frame ends ----------------------------------- */
+
+/* Writes entries into frames of one type, a new one whenever the last is large. */
+typedef struct batch {
+    buf *out;
+    frame_type type;
+    size_t begin;
+    bool open;
+} batch;
+
+/* Call before each entry, and batch_end() after the last. Nothing else may be appended to `out` in
+ * between. */
+void batch_entry(batch *b);
+void batch_end(batch *b);
+
+typedef struct task_entry {
+    task_id id;
+    uint64_t stream;      /* 0: the payload is here */
+    size_t size;          /* of the payload */
+    const char *payload;  /* NULL when streamed */
+    rdd_str encoded;      /* the entry itself, to be handed on */
+} task_entry;
+
+void task_entry_encode(buf *b, const task_spec *task, uint64_t stream);
+int task_entry_decode(reader *r, task_entry *ret);
+
+/* `stream` 0: the result's bytes are inside. The outcome that comes back has its bytes, or a
+ * result_size and nothing else when *ret_stream is not 0. */
+void outcome_entry_encode(buf *b, const outcome *o, uint64_t stream);
+int outcome_entry_decode(reader *r, outcome *ret, uint64_t *ret_stream, rdd_error *err);
+
+/* -- Small ones ----------------------------------------------------------------------------------- */
+
+void credit_append(buf *b, uint64_t stream, uint64_t more);
+int credit_decode(const frame *f, uint64_t *ret_more);
+
+typedef struct slot_progress {
+    bool busy;
+    task_id task;
+    uint64_t records; /* of that task so far */
+} slot_progress;
+
+/* The driver's has no slots. */
+void heartbeat_append(buf *b, const slot_progress *slots, size_t count);
+/* Up to `max` slots into `slots`. */
+int heartbeat_decode(const frame *f, slot_progress *slots, size_t max, size_t *ret_count);
+
+typedef enum log_kind {
+    LOG_USER,   /* a line that a program under the executor wrote */
+    LOG_NOTICE, /* the executor's own: a worker died, lines were dropped */
+    LOG_KINDS,
+} log_kind;
+
+typedef struct log_line {
+    log_kind kind;
+    bool has_task; /* only one task can have written it */
+    task_id task;
+    rdd_str text;  /* no line end; at most LOG_LINE_MAX bytes */
+} log_line;
+
+void log_append(buf *b, const log_line *line);
+int log_decode(const frame *f, log_line *ret);
+
+/* `why` NULL: all is well. */
+void bye_append(buf *b, const rdd_error *why);
+int bye_decode(const frame *f, rdd_error *ret_why); /* code RDD_OK when all is well */
+
+#endif
