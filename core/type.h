@@ -11,7 +11,12 @@
 #include "error.h"
 #include "rdd.h"
 
-enum { TYPE_DEPTH_MAX = 32, TYPE_FIELDS_MAX = 1024 };
+enum {
+    TYPE_DEPTH_MAX = 32,    /* structs, lists and optionals in each other */
+    TYPE_FIELDS_MAX = 1024, /* of one struct */
+    TYPE_NODES_MAX = 4096,  /* descriptors in a whole type, one that occurs twice counted twice */
+    TYPE_NAME_MAX = 255,    /* bytes of a name */
+};
 
 /* Same kind, size, field names and field types; the types' own names do not matter. */
 bool type_equal(const rdd_type *a, const rdd_type *b);
@@ -44,7 +49,7 @@ uint64_t value_hash(const rdd_type *t, const void *value, uint64_t seed);
 int value_compare(const rdd_type *t, const void *a, const void *b);
 
 /* Deep copies of `count` elements into `to` (room for count * t->size), strings into `a`. Padding
- * of `to` is left as it is. RDD_E_MEMORY when `a` is out of memory or past its maximum. */
+ * goes along, the value of an absent optional becomes zeros. RDD_E_MEMORY when `a` is out of memory or past its maximum. */
 int values_copy(const rdd_type *t, const void *from, size_t count, void *to, arena *a);
 
 /* How many bytes the strings and lists of these elements take outside the elements themselves. */
