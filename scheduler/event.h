@@ -39,7 +39,8 @@ event *event_new(event_kind kind);
 void *event_free(event *e);
 
 /* Every outcome that comes in is answered by exactly one ACCEPT or DISCARD. Every job that comes in
- * is answered by exactly one JOB_DONE, its last command, when nothing of it is in flight any more. */
+ * is answered by exactly one JOB_DONE, its last command, when nothing of it is in flight any more.
+ */
 typedef enum command_kind {
     COMMAND_PLAN,     /* stage, plan: make its plan known */
     COMMAND_FORGET,   /* stage: it is over */

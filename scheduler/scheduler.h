@@ -1,8 +1,8 @@
 /* scheduler.h: decides which task runs where, and when, and what an outcome means.
  *
  * A pure state machine: (state, event, now) -> commands (event.h). The driver's scheduler thread
- * pumps it: takes an event, calls scheduler_step(), carries out the commands, frees the event. Tests
- * and the simulator do the same without threads. One thread at a time uses a scheduler.
+ * pumps it: takes an event, calls scheduler_step(), carries out the commands, frees the event.
+ * Tests and the simulator do the same without threads. One thread at a time uses a scheduler.
  *
  * The rules, in short:
  *   - Jobs are served first in, first out; what one job leaves free, the next one gets.
@@ -12,20 +12,20 @@
  *     `prefetch_ns`, going by how long this stage's tasks ran; never more than have been seen to
  *     finish. Slow tasks wait here, not in an executor's queue, so that whoever is free takes them.
  *   - FAILED and CRASHED cost the task an attempt, and after `attempts_max` the job fails with the
- *     first cause. A task runs again on another executor than the one it failed on, if there is one.
+ *     first cause. A task runs again elsewhere than where it failed, if there is another executor.
  *   - A lost task runs again for free, `losses_max` times.
  *   - A suspect runs alone: on an executor that has nothing else, so that what happens there is its
  *     own doing and is charged as a crash. Suspect is a task that the executor says may have taken
  *     its process down, and one that was running when an executor was lost, `suspect_losses` times
  *     (a node that is switched off takes many innocent tasks along, once).
  *   - An executor with `backoff_failures` failures in a row gets nothing for a while that doubles
- *     each time. One that was lost `executor_losses_max` times in a row without finishing a task gets
- *     nothing for `exclude_ns`. When all are so, or none is up for `nodes_wait_ns`, the jobs fail.
+ *     each time. One that was lost `executor_losses_max` times in a row without finishing a task
+ *     gets nothing for `exclude_ns`. When all are so, or none is up for `nodes_wait_ns`, jobs fail.
  *
- * Bounds: the state of a task is 4 bytes, plus a record for those that had trouble; a step costs time
- * in proportion to what it is told and what it commands, not to tasks, jobs or executors there are.
- * The exceptions are rare: a stage that starts, a job that is cancelled, and timers walk all
- * executors.
+ * Bounds: the state of a task is 4 bytes, plus a record for those that had trouble; a step costs
+ * time in proportion to what it is told and what it commands, not to the tasks, jobs or executors
+ * there are. The exceptions are rare: a stage that starts, suspects, and timers walk the executors,
+ * and a job that fails walks what is in flight.
  */
 #ifndef RDD_SCHEDULER_H
 #define RDD_SCHEDULER_H
@@ -44,11 +44,13 @@ typedef struct scheduler_conf {
     uint64_t backoff_max_ns;      /* the longest */
     uint32_t executor_losses_max; /* in a row, without a finished task between */
     uint64_t exclude_ns;          /* how long such an executor gets nothing */
-    uint64_t cancel_wait_ns;      /* an executor that still has cancelled tasks then is replaced; 0: never */
+    uint64_t cancel_wait_ns;      /* for cancelled tasks, before their executor is replaced;
+                                   * 0: for ever */
 } scheduler_conf;
 
-/* 4 attempts, 16 losses, 2 losses to be suspect, 2 ms and 4,096 tasks ahead, 60 s for a node to come,
- * back off after 4 failures for 100 ms to 10 s, exclude after 5 losses for 60 s, never replace. */
+/* 4 attempts, 16 losses, 2 losses to be suspect, 2 ms and 4,096 tasks ahead, 60 s for a node to
+ * come, back off after 4 failures for 100 ms to 10 s, exclude after 5 losses for 60 s, replace
+ * never. */
 scheduler_conf scheduler_conf_default(void);
 
 /* What a stage is made of. Names, plan, payloads and parents belong to the submitter and stay valid
@@ -87,8 +89,8 @@ scheduler *scheduler_new(const scheduler_conf *conf);
 void *scheduler_free(scheduler *s);
 
 /* Handles one event and leaves in `out` (cleared first) what is to be done. The event stays the
- * caller's, to be freed after the commands were carried out; only e->job is taken over. `now_ns` never
- * goes back.
+ * caller's, to be freed after the commands were carried out; only e->job is taken over, and the
+ * errors of outcomes learn where they happened. `now_ns` never goes back.
  *
  * 0, or RDD_E_MEMORY: there is no memory to say what must be said; the commands are incomplete and
  * the scheduler is of no further use. (No memory for a job's own state fails that job, no more.) */
@@ -110,15 +112,16 @@ typedef struct stage_snapshot {
     uint64_t records, input_bytes, run_ns; /* sums over what is done */
 } stage_snapshot;
 
-/* The stages of a job that have begun and are not done, in order, `max` of them at most; returns how
- * many. 0 for a job that is over. */
+/* The stages of a job that have begun and are not done, in order, at most `max`; returns how many.
+ * None for a job that is over. */
 size_t scheduler_snapshot(const scheduler *s, uint32_t job_id, stage_snapshot *ret, size_t max);
 
-/* Since the start; each event and outcome counts in one of them. */
+/* Since the start. What was launched is accepted, failed, crashed, cancelled, lost or in flight. */
 typedef struct scheduler_counters {
-    uint64_t launched, accepted, failed, crashed, cancelled;
+    uint64_t launched, accepted, failed, crashed;
+    uint64_t cancelled; /* attempts that ended, in whatever way, after their job */
     uint64_t lost;      /* attempts, by outcome or with their executor */
-    uint64_t stale;     /* outcomes of an incarnation that is gone, doubled ones, of unknown tasks */
+    uint64_t stale;     /* outcomes: of a lost incarnation, doubled, of unknown tasks */
     uint64_t executors_lost, executors_replaced;
     uint64_t alone;     /* launches of suspects */
     uint64_t jobs_done, jobs_failed;

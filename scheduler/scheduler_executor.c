@@ -1,0 +1,245 @@
+/* scheduler_executor.c: executors as they come and go, and which of them get tasks.
+ *
+ * An executor is known from its first EXECUTOR_UP on. It is `available` while it is up and not
+ * excluded, `usable` when it is not closed for a moment either. A closed one finishes what it has.
+ *
+ *   backed off   several failures in a row: closed for a while, which doubles with each further
+ *                one. Never the last usable executor: that would help nobody.
+ *   excluded     lost several times in a row without finishing a task: closed for long. Then it
+ *                gets one more chance.
+ */
+#include "scheduler_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static executor *executor_known(scheduler *s, uint32_t index);
+static void executor_exclude(scheduler *s, executor *x);
+static void executor_open(scheduler *s, executor *x);
+
+executor *executor_find(scheduler *s, uint32_t index, uint32_t incarnation)
+{
+    if (index >= s->executor_count)
+        return NULL;
+    executor *x = &s->executors[index];
+    return x->up && x->incarnation == incarnation ? x : NULL;
+}
+
+void executor_up(scheduler *s, const event *e)
+{
+    ASSERT(e->executor < EXECUTORS_MAX);
+    ASSERT(e->slots > 0);
+    executor *x = executor_known(s, e->executor);
+    if (!x)
+        return;
+    if (x->up) {
+        if (e->incarnation <= x->incarnation)
+            return;
+        event lost = { .kind = EVENT_EXECUTOR_LOST, .executor = e->executor,
+                       .incarnation = x->incarnation };
+        error_set(&lost.error, RDD_E_LOST, "it was started anew");
+        executor_lost(s, &lost);
+    }
+    x->incarnation = e->incarnation;
+    x->slots = e->slots;
+    x->up = true;
+    x->failures_row = 0;
+    s->slots += x->slots;
+    executor_update(s, x);
+}
+
+void executor_lost(scheduler *s, const event *e)
+{
+    executor *x = executor_find(s, e->executor, e->incarnation);
+    if (!x)
+        return;
+    uint32_t had = x->flying;
+    bool blames_another = x->alone || x->replacing; /* a lone task, or it was our doing */
+    s->last_loss = e->error;
+    s->counters.executors_lost++;
+    s->slots -= x->slots;
+    x->up = false;
+    if (!blames_another && ++x->losses_row >= s->conf.executor_losses_max)
+        executor_exclude(s, x);
+    else if (x->closed_until_ns && !x->excluded)
+        executor_open(s, x); /* the new one has not failed yet */
+    executor_update(s, x);
+    for (uint32_t position = 0; x->first != INDEX_NONE; position++)
+        flight_lost(s, x->first, position, &e->error);
+    ASSERT(x->flying == 0);
+    x->replacing = false;
+    scheduler_note(s, "executor %" PRIu32 " was lost with %" PRIu32 " tasks: %s", e->executor, had,
+                   e->error.message);
+}
+
+void executor_succeeded(executor *x)
+{
+    x->failures_row = 0;
+    x->losses_row = 0;
+}
+
+void executor_failed(scheduler *s, executor *x)
+{
+    x->failures_row++;
+    x->losses_row = 0;
+    uint32_t least = s->conf.backoff_failures;
+    if (!least || x->failures_row < least || !x->up || s->usable - x->usable == 0)
+        return;
+    uint64_t wait_ns = s->conf.backoff_ns;
+    for (uint32_t i = least; i < x->failures_row && wait_ns < s->conf.backoff_max_ns; i++)
+        wait_ns *= 2;
+    wait_ns = u64_min(wait_ns, s->conf.backoff_max_ns);
+    if (x->usable) {
+        char text[32];
+        scheduler_note(s, "executor %" PRIu32 " gets no task for %s, after %" PRIu32
+                       " failures in a row",
+                       executor_index(s, x), duration_text(wait_ns, text), x->failures_row);
+    }
+    x->closed_until_ns = s->now_ns + wait_ns;
+    deadline_add(s, x->closed_until_ns);
+    executor_update(s, x);
+}
+
+void executor_cancelled(scheduler *s, executor *x)
+{
+    x->cancelled++;
+    if (!s->conf.cancel_wait_ns || x->cancel_deadline_ns != CLOCK_NEVER)
+        return;
+    x->cancel_deadline_ns = s->now_ns + s->conf.cancel_wait_ns;
+    deadline_add(s, x->cancel_deadline_ns);
+}
+
+void executor_reserve(scheduler *s, executor *x)
+{
+    ASSERT(x->usable);
+    ASSERT(!x->reserved);
+    x->reserved = true;
+    s->reserved++;
+    executor_update(s, x);
+}
+
+void executor_unreserve(scheduler *s, executor *x)
+{
+    ASSERT(x->reserved);
+    x->reserved = false;
+    s->reserved--;
+    executor_update(s, x);
+}
+
+static void free_list_add(scheduler *s, executor *x)
+{
+    uint32_t index = executor_index(s, x);
+    x->free_previous = s->free_last;
+    x->free_next = INDEX_NONE;
+    *(s->free_last == INDEX_NONE ? &s->free_first : &s->executors[s->free_last].free_next) = index;
+    s->free_last = index;
+    s->free_count++;
+}
+
+static void free_list_remove(scheduler *s, executor *x)
+{
+    *(x->free_previous == INDEX_NONE ? &s->free_first
+                                     : &s->executors[x->free_previous].free_next) = x->free_next;
+    *(x->free_next == INDEX_NONE ? &s->free_last
+                                 : &s->executors[x->free_next].free_previous) = x->free_previous;
+    s->free_count--;
+}
+
+void executor_last(scheduler *s, executor *x)
+{
+    free_list_remove(s, x);
+    free_list_add(s, x);
+}
+
+void executor_update(scheduler *s, executor *x)
+{
+    bool available = x->up && !x->replacing && !x->excluded;
+    bool usable = available && !x->closed_until_ns;
+    s->available += (uint32_t)available - (uint32_t)x->available;
+    s->usable += (uint32_t)usable - (uint32_t)x->usable;
+    x->available = available;
+    x->usable = usable;
+    if (x->reserved && !x->alone && !usable) {
+        x->reserved = false;
+        s->reserved--;
+    }
+    bool is_free = usable && !x->reserved && x->flying < x->slots;
+    if (is_free && !x->is_free)
+        free_list_add(s, x);
+    else if (!is_free && x->is_free)
+        free_list_remove(s, x);
+    x->is_free = is_free;
+}
+
+uint64_t executors_tick(scheduler *s)
+{
+    uint64_t next_ns = CLOCK_NEVER;
+    for (uint32_t i = 0; i < s->executor_count; i++) {
+        executor *x = &s->executors[i];
+        if (x->closed_until_ns && x->closed_until_ns <= s->now_ns)
+            executor_open(s, x);
+        if (x->closed_until_ns)
+            next_ns = u64_min(next_ns, x->closed_until_ns);
+        if (x->cancel_deadline_ns <= s->now_ns) {
+            x->cancel_deadline_ns = CLOCK_NEVER;
+            x->replacing = true;
+            executor_update(s, x);
+            s->counters.executors_replaced++;
+            command *c = command_add(s, COMMAND_REPLACE);
+            c->executor = i;
+            c->incarnation = x->incarnation;
+        }
+        next_ns = u64_min(next_ns, x->cancel_deadline_ns);
+    }
+    return next_ns;
+}
+
+/* -- Helpers ----------------------------------------------------------------------------------- */
+
+/* NULL, and the step fails, without memory. */
+static executor *executor_known(scheduler *s, uint32_t index)
+{
+    if (index >= s->executor_capacity) {
+        executor *grown = array_grow(s->executors, index, &s->executor_capacity, 1, sizeof *grown);
+        if (!grown) {
+            s->no_memory = true;
+            return NULL;
+        }
+        s->executors = grown;
+    }
+    for (; s->executor_count <= index; s->executor_count++)
+        s->executors[s->executor_count] = (executor){
+            .first = INDEX_NONE, .last = INDEX_NONE, .cancel_deadline_ns = CLOCK_NEVER,
+        };
+    executor *x = &s->executors[index];
+    s->known += !x->known;
+    x->known = true;
+    return x;
+}
+
+static void executor_exclude(scheduler *s, executor *x)
+{
+    if (!x->excluded) {
+        char text[32];
+        x->excluded = true;
+        s->excluded++;
+        scheduler_note(s, "executor %" PRIu32 " gets no task for %s: it was lost %" PRIu32
+                       " times in a row without finishing one",
+                       executor_index(s, x), duration_text(s->conf.exclude_ns, text),
+                       x->losses_row);
+    }
+    x->closed_until_ns = s->now_ns + s->conf.exclude_ns;
+    deadline_add(s, x->closed_until_ns);
+}
+
+/* One that was excluded is so again at its next loss, unless it finishes a task before. */
+static void executor_open(scheduler *s, executor *x)
+{
+    if (x->excluded) {
+        x->excluded = false;
+        s->excluded--;
+        x->losses_row = s->conf.executor_losses_max - 1;
+    }
+    x->closed_until_ns = 0;
+    executor_update(s, x);
+}
