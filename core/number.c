@@ -289,3 +289,55 @@ size_t number_print_float(float x, char *out)
             return size;
     }
 }
+
+/* ---- by type ------------------------------------------------------------------------------- */
+
+/* Whether sign and magnitude fit an integer of this kind; the value in two's complement. */
+static bool fits(rdd_kind kind, bool negative, uint64_t magnitude, uint64_t *ret)
+{
+    static const uint8_t bits[] = { [RDD_KIND_I8] = 8,  [RDD_KIND_I16] = 16, [RDD_KIND_I32] = 32,
+                                    [RDD_KIND_I64] = 64, [RDD_KIND_U8] = 8,  [RDD_KIND_U16] = 16,
+                                    [RDD_KIND_U32] = 32, [RDD_KIND_U64] = 64 };
+    bool is_signed = kind <= RDD_KIND_I64;
+    uint64_t largest = ~(uint64_t)0 >> (64 - bits[kind] + is_signed);
+    if (negative ? magnitude > (is_signed ? largest + 1 : 0) : magnitude > largest)
+        return false;
+    *ret = negative ? -magnitude : magnitude;
+    return true;
+}
+
+bool number_parse(const rdd_type *t, rdd_str text, void *ret)
+{
+    if (t->kind == RDD_KIND_DOUBLE || t->kind == RDD_KIND_FLOAT) {
+        double x;
+        float narrow;
+        if (t->kind == RDD_KIND_FLOAT ? !number_parse_float(text, &narrow)
+                                      : !number_parse_double(text, &x))
+            return false;
+        memcpy(ret, t->kind == RDD_KIND_FLOAT ? (void *)&narrow : (void *)&x, t->size);
+        return true;
+    }
+    bool negative;
+    uint64_t magnitude, value;
+    if (!number_parse_whole(text, &negative, &magnitude) || !fits(t->kind, negative, magnitude, &value))
+        return false;
+    memcpy(ret, &value, t->size); /* little endian: the low bytes come first */
+    return true;
+}
+
+size_t number_print(const rdd_type *t, const void *value, char *out)
+{
+    switch (t->kind) {
+    case RDD_KIND_I8: return number_print_i64(*(const int8_t *)value, out);
+    case RDD_KIND_I16: return number_print_i64(*(const int16_t *)value, out);
+    case RDD_KIND_I32: return number_print_i64(*(const int32_t *)value, out);
+    case RDD_KIND_I64: return number_print_i64(*(const int64_t *)value, out);
+    case RDD_KIND_U8: return number_print_u64(*(const uint8_t *)value, out);
+    case RDD_KIND_U16: return number_print_u64(*(const uint16_t *)value, out);
+    case RDD_KIND_U32: return number_print_u64(*(const uint32_t *)value, out);
+    case RDD_KIND_U64: return number_print_u64(*(const uint64_t *)value, out);
+    case RDD_KIND_FLOAT: return number_print_float(*(const float *)value, out);
+    case RDD_KIND_DOUBLE: return number_print_double(*(const double *)value, out);
+    default: return 0;
+    }
+}

@@ -27,4 +27,8 @@ size_t number_print_float(float x, char *out);
 size_t number_print_u64(uint64_t x, char *out);
 size_t number_print_i64(int64_t x, char *out);
 
+/* The same for a type that is a number; integers by number_parse_whole(), and they must fit. */
+bool number_parse(const rdd_type *t, rdd_str text, void *ret);
+size_t number_print(const rdd_type *t, const void *value, char *out);
+
 #endif
