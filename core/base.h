@@ -60,6 +60,14 @@ static inline size_t size_align(size_t size, size_t align)
         taken_;                                \
     })
 
+/* The same for an owner that is a struct: the place it was taken from is all zeros. */
+#define TAKE_STRUCT(owner)                      \
+    __extension__({                             \
+        __typeof__(*(owner)) taken_ = *(owner); \
+        *(owner) = (__typeof__(*(owner))){ 0 }; \
+        taken_;                                 \
+    })
+
 static inline void freep(void *pointer)
 {
     free(*(void **)pointer);

@@ -28,8 +28,9 @@
  * Lifetimes.
  *   1. What an operator receives, or allocates through `task`, is valid until it returns; what it
  *      returns or emits may point into it, and the library keeps that alive as long as the element.
- *   2. In a partition operator an element is valid until the next rdd_next(); rdd_keep() keeps a
- *      string to the end of the task.
+ *   2. In a partition operator an element, and text made through `task`, is valid until the next
+ *      rdd_next(); rdd_keep() keeps a string to the end of the task, and what rdd_alloc() gives lives
+ *      until the operator returns.
  *   3. Results on the driver are copies that live until rdd_free() or rdd_finish().
  *
  * Threads. A context and its RDDs may be used from several threads of the driver; each action
@@ -558,6 +559,8 @@ typedef struct rdd_no_env { char rdd_unused_; } rdd_no_env;
         to_.next = (Out *)rdd_emit_begin_(emitter_, &end_);                                     \
         to_.end = (Out *)end_;                                                                  \
         to_.emitter = emitter_;                                                                 \
+        rdd_pull_attach_(puller_, &from_);                                                      \
+        rdd_emit_attach_(emitter_, &to_);                                                       \
         name##_rdd(task_, (const Env *)env_, &from_, &to_);                                     \
         rdd_emit_end_(emitter_, to_.next);                                                      \
     }                                                                                           \
@@ -586,6 +589,9 @@ typedef struct rdd_no_env { char rdd_unused_; } rdd_no_env;
         to_.next = (Out *)rdd_emit_begin_(emitter_, &end_);                                     \
         to_.end = (Out *)end_;                                                                  \
         to_.emitter = emitter_;                                                                 \
+        rdd_pull_attach_(puller_a_, &from_a_);                                                  \
+        rdd_pull_attach_(puller_b_, &from_b_);                                                  \
+        rdd_emit_attach_(emitter_, &to_);                                                       \
         name##_rdd(task_, (const Env *)env_, &from_a_, &from_b_, &to_);                         \
         rdd_emit_end_(emitter_, to_.next);                                                      \
     }                                                                                           \
@@ -629,6 +635,7 @@ typedef struct rdd_no_env { char rdd_unused_; } rdd_no_env;
     static void name##_rdd_batch(rdd_task *task_, const void *env_, rdd_puller *puller_)        \
     {                                                                                           \
         rdd_in_##In from_ = { 0, 0, puller_ };                                                  \
+        rdd_pull_attach_(puller_, &from_);                                                      \
         name##_rdd(task_, (const Env *)env_, &from_);                                           \
     }                                                                                           \
     RDD_OPERATOR_(name, RDD_OP_FOREACH_PARTITION, rdd_foreach_partition_op, RDD_TYPE(In), 0, 0, \
@@ -688,6 +695,11 @@ RDD_PUBLIC void rdd_emit_end_(rdd_emitter *emitter, void *next);
         rdd_has_;                                                                            \
     }))
 RDD_PUBLIC const void *rdd_pull_more_(rdd_puller *puller, const void **ret_end);
+
+/* Where a partition operator keeps its cursors, so that its output is handed over before its input
+ * moves on, and a failure names the record. */
+RDD_PUBLIC void rdd_emit_attach_(rdd_emitter *emitter, void *cursor);
+RDD_PUBLIC void rdd_pull_attach_(rdd_puller *puller, void *cursor);
 
 /* Fails this record, with a reason for a person. Sticky: the first reason counts; what the
  * operator returns is ignored. The task is tried again elsewhere (task.attempts_max); the job's
