@@ -1,0 +1,194 @@
+/* actions_fold.c: reduce, fold, aggregate and their tree forms, on the driver's side: partial values
+ * of the partitions, merged in partition order. */
+#include "actions.h"
+
+#include "block.h"
+#include "transformations.h"
+#include "type.h"
+
+#include <math.h>
+
+typedef size_t (*reduce_code)(rdd_task *, const void *, void *, const void *, size_t);
+
+/* What is to be folded, by the actions' common form. */
+typedef struct folding {
+    const char *call;
+    action_kind kind;
+    const rdd_op *op;      /* takes elements */
+    const void *env;
+    const rdd_op *merge;   /* joins partial values */
+    const void *merge_env;
+    const rdd_type *type;  /* of the value */
+    const void *zero;      /* or NULL: reduce */
+    bool tree;
+} folding;
+
+static int check_folding(rdd *r, const folding *f, const rdd_action_options *o, action *act)
+{
+    rdd_context *ctx = r->ctx;
+    rdd_str unused;
+    rdd_error err;
+    if (!bind_operator(ctx, f->call, o->site_, f->op, f->env, &act->env) ||
+        !bind_operator(ctx, f->call, o->site_, f->merge, f->merge_env, &unused))
+        return RDD_E_USAGE;
+    if (!action_begin(r, f->op->in, f->call, o->site_))
+        return RDD_E_TYPE;
+    const rdd_type *made = f->kind == ACTION_AGGREGATE ? f->op->out : f->op->in;
+    if (!type_equal(made, f->type) || !type_equal(f->merge->in, f->type))
+        return action_fail(ctx, RDD_E_TYPE, f->call, o->site_,
+                           "the result is %s, but %s (%s:%d) makes %s and %s (%s:%d) merges %s",
+                           f->type->name, f->op->name, f->op->file, f->op->line, made->name,
+                           f->merge->name, f->merge->file, f->merge->line, f->merge->in->name);
+    if (o->depth < 0 || o->depth > 64)
+        return action_fail(ctx, RDD_E_USAGE, f->call, o->site_, ".depth = %d: give 1 to 64", o->depth);
+    if (!f->zero)
+        return 0;
+    CLEANUP(buf_release) buf bytes = { 0 };
+    if (block_encode(f->type, f->zero, 1, &bytes, &err) < 0)
+        return context_fail(ctx, &err);
+    act->zero = (rdd_str){ bytes.size, context_copy(ctx, bytes.data, bytes.size) };
+    if (!act->zero.data) {
+        error_set_memory(&err, "folding");
+        return context_fail(ctx, &err);
+    }
+    return 0;
+}
+
+/* Joins partial values in their order; the result is copied for the user. */
+static int merge_values(rdd *r, const folding *f, const void *values, size_t count,
+                        const rdd_action_options *o, void *ret)
+{
+    const rdd_type *t = f->type;
+    if (!count && !f->zero)
+        return action_fail(r->ctx, RDD_E_INPUT, f->call, o->site_, "the RDD is empty");
+    driver_call *call = malloc(sizeof *call);
+    char *acc = calloc(1, t->size);
+    rdd_error err;
+    int code = call && acc ? 0 : error_set_memory(&err, "merging values");
+    if (code == 0) {
+        driver_call_init(call, f->merge, f->merge_env);
+        size_t first = f->zero ? 0 : 1;
+        memcpy(acc, f->zero ? f->zero : values, t->size);
+        size_t left = count - first, at = first;
+        while (left && !call->run.code) { /* a full batch arena stops the loop, not the merge */
+            size_t taken = ((reduce_code)f->merge->code)(&call->task.base, f->merge_env, acc,
+                                                         (const char *)values + at * t->size, left);
+            at += taken;
+            left -= taken;
+            if (call->task.base.rdd_stop_ && !op_task_resume(&call->task, t, NULL, at - 1))
+                break;
+        }
+        if (call->run.code) {
+            err = call->run.error;
+            code = err.code;
+        } else {
+            code = keep_value(r->ctx, t, acc, ret);
+            if (code < 0) {
+                driver_call_release(call);
+                free(call);
+                free(acc);
+                return code;
+            }
+        }
+        driver_call_release(call);
+    }
+    free(call);
+    free(acc);
+    return code < 0 ? context_fail(r->ctx, &err) : 0;
+}
+
+/* One more level on the executors: partial values become an RDD of fewer partitions. */
+static int tree_level(rdd *r, const folding *f, const void *values, size_t count, int64_t partitions,
+                      const rdd_action_options *o, job_results *ret)
+{
+    rdd_source_options options = { .site_ = o->site_, .name = "partial values",
+                                   .partitions = partitions };
+    rdd *level = (rdd_parallelize)(r->ctx, f->type, values, count, options);
+    action act = { .kind = ACTION_REDUCE, .op = f->merge, .type = f->type };
+    if (!level || !bind_operator(r->ctx, f->call, o->site_, f->merge, f->merge_env, &act.env))
+        return RDD_E_USAGE;
+    return action_run(level, &act, o, ret);
+}
+
+static int fold_job(rdd *r, const folding *f, const rdd_action_options *o, void *ret)
+{
+    action act = { .kind = f->kind, .op = f->op, .type = f->type };
+    int code = check_folding(r, f, o, &act);
+    CLEANUP(job_results_release) job_results parts = { 0 };
+    if (code == 0)
+        code = action_run(r, &act, o, &parts);
+    if (code < 0)
+        return code;
+    rdd_error err;
+    double depth = o->depth ? o->depth : 2;
+    size_t scale = (size_t)fmax(2, ceil(pow((double)parts.count, 1 / depth)));
+    for (;;) {
+        CLEANUP(freep) void *items = NULL;
+        const void *values;
+        size_t count;
+        if (parts_decode(f->type, &parts, &items, &values, &count, &err) < 0)
+            return context_fail(r->ctx, &err);
+        if (!f->tree || count <= scale + (count + scale - 1) / scale)
+            return merge_values(r, f, values, count, o, ret);
+        job_results next;
+        code = tree_level(r, f, values, count, (int64_t)((count + scale - 1) / scale), o, &next);
+        if (code < 0)
+            return code;
+        job_results_release(&parts);
+        parts = next;
+    }
+}
+
+static int reduce(rdd *r, const rdd_type *type, void *ret, rdd_reduce_op op,
+                  const rdd_action_options *o, const char *call, bool tree)
+{
+    if (!r)
+        return RDD_E_USAGE;
+    folding f = { .call = call, .kind = ACTION_REDUCE, .op = op.op, .env = op.env, .merge = op.op,
+                  .merge_env = op.env, .type = type, .tree = tree };
+    return fold_job(r, &f, o, ret);
+}
+
+int(rdd_reduce)(rdd *r, const rdd_type *type, void *ret, rdd_reduce_op op, rdd_action_options options)
+{
+    return reduce(r, type, ret, op, &options, "rdd_reduce", false);
+}
+
+int(rdd_tree_reduce)(rdd *r, const rdd_type *type, void *ret, rdd_reduce_op op,
+                     rdd_action_options options)
+{
+    return reduce(r, type, ret, op, &options, "rdd_tree_reduce", true);
+}
+
+int(rdd_fold)(rdd *r, const rdd_type *type, void *ret, const void *zero, rdd_reduce_op op,
+              rdd_action_options options)
+{
+    if (!r)
+        return RDD_E_USAGE;
+    folding f = { .call = "rdd_fold", .kind = ACTION_FOLD, .op = op.op, .env = op.env,
+                  .merge = op.op, .merge_env = op.env, .type = type, .zero = zero };
+    return fold_job(r, &f, &options, ret);
+}
+
+static int aggregate(rdd *r, const rdd_type *type, void *ret, const void *zero, rdd_aggregate_op take,
+                     rdd_reduce_op merge, const rdd_action_options *o, const char *call, bool tree)
+{
+    if (!r)
+        return RDD_E_USAGE;
+    folding f = { .call = call, .kind = ACTION_AGGREGATE, .op = take.op, .env = take.env,
+                  .merge = merge.op, .merge_env = merge.env, .type = type, .zero = zero,
+                  .tree = tree };
+    return fold_job(r, &f, o, ret);
+}
+
+int(rdd_aggregate)(rdd *r, const rdd_type *type, void *ret, const void *zero, rdd_aggregate_op take,
+                   rdd_reduce_op merge, rdd_action_options options)
+{
+    return aggregate(r, type, ret, zero, take, merge, &options, "rdd_aggregate", false);
+}
+
+int(rdd_tree_aggregate)(rdd *r, const rdd_type *type, void *ret, const void *zero,
+                        rdd_aggregate_op take, rdd_reduce_op merge, rdd_action_options options)
+{
+    return aggregate(r, type, ret, zero, take, merge, &options, "rdd_tree_aggregate", true);
+}

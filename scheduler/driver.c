@@ -1,0 +1,451 @@
+#include "driver.h"
+
+#include "backend.h"
+#include "calls.h"
+#include "clock.h"
+#include "conf.h"
+#include "progress.h"
+
+#include <stdio.h>
+
+enum { MAILBOX_MAX = 4096 };
+#define PROGRESS_NS (200 * NS_PER_MS)
+
+struct driver {
+    rdd_context *ctx;
+    pthread_t thread;
+    mailbox inbox;
+    backend *backend;
+    /* the scheduler thread's */
+    scheduler *scheduler;
+    command_list commands;
+    event_log *log;
+    progress *progress;
+    bool stopping, broken;
+    uint64_t started_ns, next_progress_ns;
+    uint32_t slots; /* that are up */
+    uint64_t stages, records; /* for the last line */
+
+    pthread_mutex_t mutex;
+    /* under the mutex */
+    driver_job *jobs;
+};
+
+/* ---- results -------------------------------------------------------------------------------- */
+
+/* Takes the counters off the end of a result (runner.c put them there) and into the context. */
+static int take_counters(rdd_context *ctx, driver_job *job, outcome *o)
+{
+    const char *bytes = outcome_result(o);
+    if (o->result_size < 4)
+        return -1;
+    reader tail = reader_over(bytes + o->result_size - 4, 4);
+    size_t size = reader_u32(&tail);
+    if (size > o->result_size - 4)
+        return -1;
+    o->result_size -= size + 4;
+    reader r = reader_over(bytes + o->result_size, size);
+    while (reader_left(&r)) {
+        int64_t value = (int64_t)reader_u64(&r);
+        size_t name_size;
+        const char *name = reader_sized(&r, &name_size);
+        if (r.failed)
+            return -1;
+        if (name_size > 1 && name[0] == CALLS_PREFIX)
+            *(name[1] == 'f' ? &job->http_failed : &job->http_calls) += (uint64_t)value;
+        else
+            context_count(ctx, name, name_size, value);
+    }
+    return 0;
+}
+
+static driver_job *find_job(driver *d, uint32_t id)
+{
+    pthread_mutex_lock(&d->mutex);
+    driver_job *j = d->jobs;
+    while (j && j->id != id)
+        j = j->next;
+    pthread_mutex_unlock(&d->mutex);
+    return j;
+}
+
+static void cancel_job(driver *d, uint32_t id, const rdd_error *cause)
+{
+    event *e = event_new(EVENT_JOB_CANCEL);
+    if (!e)
+        return;
+    e->job_id = id;
+    e->error = *cause;
+    if (!mailbox_post(&d->inbox, &e->node))
+        event_free(e);
+}
+
+/* The job's own error comes first; the cancellation that follows carries it along. */
+static void accept_outcome(driver *d, driver_job *job, outcome *o, buf *failures)
+{
+    rdd_error err;
+    job_part part = { .size = 0 };
+    int code = 0;
+    d->records += o->metrics.records;
+    if (take_counters(d->ctx, job, o) < 0) {
+        code = error_set(&err, RDD_E_PROTOCOL, "a malformed result came from an executor");
+    } else {
+        part.heap = o->result_heap;
+        o->result_heap = NULL;
+        part.size = o->result_size;
+        if (!part.heap)
+            memcpy(part.small, o->result_inline, sizeof part.small);
+        if (job->accept)
+            code = job->accept(job->arg, job->first + o->id.partition, &part, &err);
+    }
+    if (code == 0 && job->http_failed > job->http_failed_max)
+        code = error_set(&err, RDD_E_HTTP,
+                         "%llu calls failed, more than http.max_errors allows (%llu)",
+                         (unsigned long long)job->http_failed,
+                         (unsigned long long)job->http_failed_max);
+    ASSERT(o->id.partition < job->results->count);
+    job->results->parts[o->id.partition] = part;
+    if (code < 0) { /* told to the scheduler after this step: a step may not be entered twice */
+        buf_u32(failures, job->id);
+        buf_append(failures, &err, sizeof err);
+    }
+}
+
+static void finish_job(driver *d, uint32_t id, const rdd_error *err)
+{
+    pthread_mutex_lock(&d->mutex);
+    for (driver_job **at = &d->jobs; *at; at = &(*at)->next)
+        if ((*at)->id == id) {
+            driver_job *job = *at;
+            *at = job->next;
+            job->error = *err;
+            job->done = true;
+            pthread_cond_signal(&job->finished);
+            break;
+        }
+    pthread_mutex_unlock(&d->mutex);
+}
+
+/* ---- the thread ----------------------------------------------------------------------------- */
+
+static void carry_out(driver *d, const command *c, buf *failures)
+{
+    backend *b = d->backend;
+    switch (c->kind) {
+    case COMMAND_PLAN:
+        d->stages++;
+        b->ops->plan(b, c->stage, c->plan);
+        break;
+    case COMMAND_FORGET: b->ops->forget(b, c->stage); break;
+    case COMMAND_LAUNCH:
+        b->ops->launch(b, c->executor, c->incarnation, c->tasks, c->count);
+        break;
+    case COMMAND_CANCEL: b->ops->cancel(b, c->executor, c->incarnation, c->stage); break;
+    case COMMAND_REPLACE: b->ops->replace(b, c->executor, c->incarnation); break;
+    case COMMAND_ACCEPT: {
+        driver_job *job = find_job(d, c->job_id);
+        if (job)
+            accept_outcome(d, job, c->outcome, failures);
+        break;
+    }
+    case COMMAND_DISCARD: break; /* the event owns the outcome and frees it */
+    case COMMAND_JOB_DONE:
+        progress_clear(d->progress);
+        finish_job(d, c->job_id, c->error);
+        break;
+    case COMMAND_NOTE: progress_note(d->progress, c->error->message); break;
+    }
+}
+
+static void log_event(driver *d, uint64_t now, const event *e)
+{
+    if (e->kind == EVENT_JOB_SUBMIT) {
+        const driver_job *job = find_job(d, e->job_id);
+        event_log_job(d->log, now, e->job, job ? &job->info : NULL);
+    }
+    event_log_event(d->log, now, e);
+}
+
+static void handle(driver *d, event *e)
+{
+    uint64_t now = clock_now_ns();
+    if (e->kind == EVENT_EXECUTOR_UP)
+        d->slots += e->slots;
+    if (d->log)
+        log_event(d, now, e);
+    if (scheduler_step(d->scheduler, e, now, &d->commands) < 0)
+        d->broken = true;
+    CLEANUP(buf_release) buf failures = { 0 };
+    for (size_t i = 0; i < d->commands.count; i++) {
+        const command *c = &d->commands.items[i];
+        if (d->log)
+            event_log_command(d->log, now, c);
+        carry_out(d, c, &failures);
+    }
+    event_free(e);
+    reader r = reader_over(failures.data, failures.size);
+    while (reader_left(&r)) {
+        event cancel = { .kind = EVENT_JOB_CANCEL, .job_id = reader_u32(&r) };
+        memcpy(&cancel.error, reader_bytes(&r, sizeof cancel.error), sizeof cancel.error);
+        event *again = event_new(EVENT_JOB_CANCEL);
+        if (!again)
+            break;
+        again->job_id = cancel.job_id;
+        again->error = cancel.error;
+        handle(d, again);
+    }
+}
+
+static void show_progress(driver *d, uint64_t now)
+{
+    stage_snapshot shots[16];
+    size_t count = 0;
+    pthread_mutex_lock(&d->mutex);
+    for (driver_job *j = d->jobs; j && count < ARRAY_SIZE(shots); j = j->next)
+        count += scheduler_snapshot(d->scheduler, j->id, shots + count, ARRAY_SIZE(shots) - count);
+    pthread_mutex_unlock(&d->mutex);
+    progress_update(d->progress, now, shots, count, d->slots);
+    d->next_progress_ns = now + PROGRESS_NS;
+}
+
+/* Out of memory in the scheduler: every job fails, and so does every one that comes. */
+static void fail_everything(driver *d)
+{
+    rdd_error err;
+    error_set_memory(&err, "scheduling");
+    for (;;) {
+        pthread_mutex_lock(&d->mutex);
+        uint32_t id = d->jobs ? d->jobs->id : 0;
+        bool any = d->jobs;
+        pthread_mutex_unlock(&d->mutex);
+        if (!any)
+            return;
+        finish_job(d, id, &err);
+    }
+}
+
+static void *driver_main(void *arg)
+{
+    driver *d = arg;
+    while (!d->stopping) {
+        uint64_t now = clock_now_ns();
+        uint64_t deadline = scheduler_next_deadline(d->scheduler);
+        if (!scheduler_is_idle(d->scheduler))
+            deadline = u64_min(deadline, d->next_progress_ns);
+        uint64_t wait = deadline == CLOCK_NEVER ? CLOCK_NEVER : deadline > now ? deadline - now : 0;
+        mailbox_node *node = mailbox_take_all(&d->inbox, wait);
+        for (mailbox_node *next; node; node = next) {
+            next = node->next;
+            event *e = MAILBOX_OWNER(node, event, node);
+            d->stopping = d->stopping || e->kind == EVENT_STOP;
+            handle(d, e);
+        }
+        now = clock_now_ns();
+        if (now >= scheduler_next_deadline(d->scheduler)) {
+            event *tick = event_new(EVENT_TICK);
+            if (tick)
+                handle(d, tick);
+        }
+        if (now >= d->next_progress_ns)
+            show_progress(d, now);
+        if (d->log)
+            event_log_tick(d->log, now);
+        if (d->broken)
+            fail_everything(d);
+    }
+    return NULL;
+}
+
+static void post_event(void *arg, event *e)
+{
+    driver *d = arg;
+    if (!mailbox_post(&d->inbox, &e->node))
+        event_free(e);
+}
+
+/* ---- for callers ---------------------------------------------------------------------------- */
+
+int driver_run(driver *d, driver_job *job, rdd_error *err)
+{
+    event *e = event_new(EVENT_JOB_SUBMIT);
+    if (!e) {
+        job_spec_free(job->spec);
+        return error_set_memory(err, "starting a job");
+    }
+    e->job = TAKE(job->spec);
+    e->job_id = job->id;
+    pthread_cond_init(&job->finished, NULL);
+    job->done = false;
+    pthread_mutex_lock(&d->mutex);
+    job->next = d->jobs;
+    d->jobs = job;
+    pthread_mutex_unlock(&d->mutex);
+    if (!mailbox_post(&d->inbox, &e->node)) {
+        event_free(e);
+        rdd_error stopped;
+        error_set(&stopped, RDD_E_CANCELLED, "the context has ended");
+        finish_job(d, job->id, &stopped);
+    }
+    pthread_mutex_lock(&d->mutex);
+    while (!job->done)
+        pthread_cond_wait(&job->finished, &d->mutex);
+    pthread_mutex_unlock(&d->mutex);
+    pthread_cond_destroy(&job->finished);
+    if (job->error.code) {
+        *err = job->error;
+        return job->error.code;
+    }
+    return 0;
+}
+
+void driver_cancel_all(driver *d, const rdd_error *cause)
+{
+    uint32_t ids[64];
+    size_t count = 0;
+    pthread_mutex_lock(&d->mutex);
+    for (driver_job *j = d->jobs; j && count < ARRAY_SIZE(ids); j = j->next)
+        ids[count++] = j->id;
+    pthread_mutex_unlock(&d->mutex);
+    for (size_t i = 0; i < count; i++)
+        cancel_job(d, ids[i], cause);
+}
+
+bool driver_is_busy(driver *d)
+{
+    pthread_mutex_lock(&d->mutex);
+    bool busy = d->jobs;
+    pthread_mutex_unlock(&d->mutex);
+    return busy;
+}
+
+static int backend_of(const master *m, backend **ret, rdd_error *err)
+{
+    if (m->kind == MASTER_LOCAL_CLUSTER)
+        return backend_process_new(ret, m->executors, m->slots, err);
+    return backend_local_new(ret, m->slots, err);
+}
+
+static scheduler_conf scheduler_settings(const rdd_context *ctx)
+{
+    scheduler_conf conf = scheduler_conf_default();
+    conf.attempts_max = (uint32_t)conf_int("task.attempts_max");
+    conf.nodes_wait_ns = (uint64_t)conf_int("nodes.wait") * NS_PER_MS;
+    if (ctx->master.kind == MASTER_LOCAL) /* there is no other executor to send its tasks to */
+        conf.backoff_failures = UINT32_MAX;
+    return conf;
+}
+
+static progress_mode progress_of(const rdd_context *ctx)
+{
+    switch (ctx->verbosity) {
+    case VERBOSITY_QUIET: return PROGRESS_QUIET;
+    case VERBOSITY_PROGRESS: return PROGRESS_ON;
+    case VERBOSITY_VERBOSE: return PROGRESS_VERBOSE;
+    case VERBOSITY_AUTO: break;
+    }
+    return PROGRESS_AUTO;
+}
+
+static void driver_release(driver *d)
+{
+    scheduler_free(d->scheduler);
+    command_list_release(&d->commands);
+    progress_free(d->progress);
+    mailbox_release(&d->inbox);
+    pthread_mutex_destroy(&d->mutex);
+    free(d);
+}
+
+static int open_log(driver *d, rdd_error *err)
+{
+    const rdd_context *ctx = d->ctx;
+    int code = event_log_open(&d->log, ctx->event_log, err);
+    if (code < 0)
+        return code;
+    struct timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    event_log_start(d->log, d->started_ns,
+                    &(event_log_application){ .program = ctx->program,
+                                              .master = ctx->master.text,
+                                              .slots = ctx->master.executors * ctx->master.slots,
+                                              .wall_ns = (uint64_t)wall.tv_sec * NS_PER_S +
+                                                         (uint64_t)wall.tv_nsec });
+    return 0;
+}
+
+/* The line at the end, and the log's last record. */
+static void say_what_ran(driver *d)
+{
+    uint64_t now = clock_now_ns();
+    scheduler_counters n = scheduler_count(d->scheduler);
+    if (d->log)
+        event_log_end(d->log, now, &n);
+    progress_finish(d->progress, &(progress_summary){ .jobs = n.jobs_done + n.jobs_failed,
+                                                      .jobs_failed = n.jobs_failed,
+                                                      .stages = d->stages,
+                                                      .tasks = n.accepted,
+                                                      .tasks_retried = n.failed + n.crashed + n.lost,
+                                                      .records = d->records,
+                                                      .wall_ns = now - d->started_ns,
+                                                      .master = d->ctx->master.text });
+}
+
+int driver_start(driver **ret, rdd_context *ctx, rdd_error *err)
+{
+    driver *d = calloc(1, sizeof *d);
+    if (!d)
+        return error_set_memory(err, "starting");
+    d->ctx = ctx;
+    d->started_ns = clock_now_ns();
+    pthread_mutex_init(&d->mutex, NULL);
+    int code = mailbox_init(&d->inbox, MAILBOX_MAX);
+    scheduler_conf conf = scheduler_settings(ctx);
+    d->scheduler = scheduler_new(&conf);
+    d->progress = progress_new(progress_of(ctx), stderr);
+    if (code < 0 || !d->scheduler || !d->progress)
+        code = error_set_memory(err, "starting");
+    if (code == 0 && ctx->event_log)
+        code = open_log(d, err);
+    if (code == 0)
+        code = backend_of(&ctx->master, &d->backend, err);
+    if (code < 0) {
+        driver_release(d);
+        return code;
+    }
+    int os = pthread_create(&d->thread, NULL, driver_main, d);
+    if (os)
+        code = error_set_errno(err, RDD_E_LIMIT, os, "the scheduler's thread cannot be started");
+    if (code == 0)
+        code = d->backend->ops->start(d->backend, (event_sink){ post_event, d }, err);
+    if (code < 0) {
+        if (!os)
+            driver_stop(d, NULL);
+        else
+            driver_release(d);
+        return code;
+    }
+    *ret = d;
+    return 0;
+}
+
+int driver_stop(driver *d, rdd_error *err)
+{
+    event *e = event_new(EVENT_STOP);
+    ASSERT(e);
+    if (!mailbox_post(&d->inbox, &e->node))
+        event_free(e);
+    pthread_join(d->thread, NULL);
+    mailbox_close(&d->inbox);
+    d->backend->ops->stop(d->backend);
+    for (mailbox_node *node = mailbox_take_all(&d->inbox, 0), *next; node; node = next) {
+        next = node->next;
+        event_free(MAILBOX_OWNER(node, event, node));
+    }
+    fail_everything(d);
+    say_what_ran(d);
+    int code = 0;
+    if (d->log)
+        code = event_log_close(d->log, err);
+    driver_release(d);
+    return code;
+}

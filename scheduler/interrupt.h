@@ -1,0 +1,18 @@
+/* interrupt.h: ^C and SIGTERM: the first cancels all jobs, cleans up and lets the program end with
+ * 130 (143); the second ends it at once. */
+#ifndef RDD_INTERRUPT_H
+#define RDD_INTERRUPT_H
+
+#include "context.h"
+
+/* Begins to watch, for the context whose driver has started. A handler that the program installed
+ * itself is left alone. */
+void interrupt_begin(rdd_context *ctx, struct driver *d);
+
+/* Before the driver ends. */
+void interrupt_end(void);
+
+/* 130 or 143. */
+int interrupt_status(void);
+
+#endif

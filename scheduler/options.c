@@ -1,0 +1,179 @@
+/* options.c: the library's own options, taken out of a program's argv. */
+#include "conf.h"
+#include "context.h"
+
+#include <stdio.h>
+
+static const char MASTER_FORMS[] = "give local[N], local[*], local[N,ATTEMPTS] or "
+                                   "local-cluster[EXECUTORS,SLOTS]";
+
+/* A decimal number of at most `max`, or "*" for all processors. */
+static bool parse_count(const char **at, uint32_t max, uint32_t *ret)
+{
+    if (**at == '*') {
+        long online = sysconf(_SC_NPROCESSORS_ONLN);
+        *ret = online > 0 ? (uint32_t)online : 1;
+        (*at)++;
+        return true;
+    }
+    uint64_t number = 0;
+    const char *start = *at;
+    while (**at >= '0' && **at <= '9' && number <= max)
+        number = number * 10 + (uint64_t)(*(*at)++ - '0');
+    *ret = (uint32_t)number;
+    return *at > start && number >= 1 && number <= max;
+}
+
+/* "[a]" or "[a,b]" and nothing behind; gives how many numbers there were, 0 when malformed. */
+static int parse_brackets(const char *at, uint32_t *a, uint32_t *b)
+{
+    if (*at++ != '[' || !parse_count(&at, 4096, a))
+        return 0;
+    if (!strcmp(at, "]"))
+        return 1;
+    if (*at++ != ',' || *at == '*' || !parse_count(&at, 4096, b) || strcmp(at, "]") != 0)
+        return 0;
+    return 2;
+}
+
+int master_parse(const char *text, master *ret, rdd_error *err)
+{
+    master m = { .kind = MASTER_LOCAL, .executors = 1, .slots = 1 };
+    uint32_t a = 1, b = 0;
+    bool ok = false;
+    if (!strcmp(text, "local")) {
+        ok = true;
+    } else if (!strncmp(text, "local[", 6)) {
+        int count = parse_brackets(text + 5, &a, &b);
+        m.slots = a;
+        ok = count > 0;
+        if (count == 2) {
+            char attempts[16];
+            snprintf(attempts, sizeof attempts, "%u", b);
+            int code = conf_set("task.attempts_max", attempts, err);
+            if (code < 0)
+                return code;
+        }
+    } else if (!strncmp(text, "local-cluster[", 14)) {
+        ok = parse_brackets(text + 13, &a, &b) == 2 && text[14] != '*';
+        m = (master){ .kind = MASTER_LOCAL_CLUSTER, .executors = a, .slots = b };
+        ok = ok && a <= 256;
+    } else if (!strncmp(text, "ssh:", 4)) {
+        return error_set(err, RDD_E_USAGE, "--master %s: this version runs on one machine; %s", text,
+                         MASTER_FORMS);
+    }
+    if (!ok || strlen(text) >= sizeof m.text)
+        return error_set(err, RDD_E_USAGE, "--master %.100s: there is no such master; %s", text,
+                         MASTER_FORMS);
+    snprintf(m.text, sizeof m.text, "%s", text);
+    *ret = m;
+    return 0;
+}
+
+static int set_explain(rdd_context *ctx, const char *form, rdd_error *err)
+{
+    if (!form || !strcmp(form, "text"))
+        ctx->explain = EXPLAIN_TEXT;
+    else if (!strcmp(form, "dot"))
+        ctx->explain = EXPLAIN_DOT;
+    else
+        return error_set(err, RDD_E_USAGE, "--explain=%s: give --explain, --explain=text or "
+                                           "--explain=dot",
+                         form);
+    return 0;
+}
+
+static int set_event_log(rdd_context *ctx, const char *path, rdd_error *err)
+{
+    free(ctx->event_log);
+    ctx->event_log = strdup(path);
+    return ctx->event_log ? 0 : error_set_memory(err, "reading options");
+}
+
+static int set_master(rdd_context *ctx, const char *text, rdd_error *err)
+{
+    return master_parse(text, &ctx->master, err);
+}
+
+static int set_conf(rdd_context *ctx UNUSED, const char *pair, rdd_error *err)
+{
+    return conf_set_pair(pair, err);
+}
+
+/* Options with a value, as "--name value" or "--name=value". */
+static const struct valued {
+    const char *name;
+    int (*set)(rdd_context *ctx, const char *value, rdd_error *err);
+    const char *example;
+} VALUED[] = {
+    { "--master", set_master, "--master local[2]" },
+    { "--conf", set_conf, "--conf task.attempts_max=2" },
+    { "--event-log", set_event_log, "--event-log job.jsonl" },
+};
+
+static const struct flag {
+    const char *name;
+    verbosity verbosity;
+} FLAGS[] = {
+    { "--progress", VERBOSITY_PROGRESS },
+    { "--quiet", VERBOSITY_QUIET },
+    { "--verbose", VERBOSITY_VERBOSE },
+};
+
+/* 1: `argv[*at]` was one of ours and *at is behind it; 0: it was not; negative: malformed. */
+static int take_option(rdd_context *ctx, int argc, char **argv, int *at, rdd_error *err)
+{
+    const char *word = argv[*at];
+    for (size_t i = 0; i < ARRAY_SIZE(VALUED); i++) {
+        size_t size = strlen(VALUED[i].name);
+        if (strncmp(word, VALUED[i].name, size) != 0 || (word[size] && word[size] != '='))
+            continue;
+        const char *value = word[size] ? word + size + 1 : *at + 1 < argc ? argv[*at + 1] : NULL;
+        if (!value || !*value)
+            return error_set(err, RDD_E_USAGE, "%s needs a value, such as %s", VALUED[i].name,
+                             VALUED[i].example);
+        int code = VALUED[i].set(ctx, value, err);
+        *at += word[size] ? 1 : 2;
+        return code < 0 ? code : 1;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(FLAGS); i++)
+        if (!strcmp(word, FLAGS[i].name)) {
+            ctx->verbosity = FLAGS[i].verbosity;
+            ++*at;
+            return 1;
+        }
+    if (!strncmp(word, "--explain", 9) && (!word[9] || word[9] == '=')) {
+        int code = set_explain(ctx, word[9] ? word + 10 : NULL, err);
+        ++*at;
+        return code < 0 ? code : 1;
+    }
+    return 0;
+}
+
+int options_parse(rdd_context *ctx, int *argc, char **argv, rdd_error *err)
+{
+    const char *from_environment = getenv("RDD_MASTER");
+    int code = master_parse("local[*]", &ctx->master, err);
+    if (code == 0 && from_environment && *from_environment) {
+        code = master_parse(from_environment, &ctx->master, err);
+        if (code < 0)
+            error_prefix(err, "RDD_MASTER: ");
+    }
+    int kept = *argc > 0, at = 1;
+    while (code >= 0 && at < *argc) {
+        if (!strcmp(argv[at], "--")) { /* the rest is the program's, as it stands */
+            for (at++; at < *argc; at++)
+                argv[kept++] = argv[at];
+            break;
+        }
+        code = take_option(ctx, *argc, argv, &at, err);
+        if (code == 0)
+            argv[kept++] = argv[at++];
+    }
+    if (code < 0)
+        return code;
+    if (kept < *argc)
+        argv[kept] = NULL;
+    *argc = kept;
+    return 0;
+}
