@@ -12,12 +12,14 @@
  *     `prefetch_ns`, going by how long this stage's tasks ran; never more than have been seen to
  *     finish. Slow tasks wait here, not in an executor's queue, so that whoever is free takes them.
  *   - FAILED and CRASHED cost the task an attempt, and after `attempts_max` the job fails with the
- *     first cause. A task runs again elsewhere than where it failed, if there is another executor.
+ *     first cause; at once when the cause is one that another attempt would meet again (bad data, a
+ *     limit, a spent budget). A task runs again elsewhere than where it failed, if there is another executor.
  *   - A lost task runs again for free, `losses_max` times.
  *   - A suspect runs alone: on an executor that has nothing else, so that what happens there is its
  *     own doing and is charged as a crash. Suspect is a task that the executor says may have taken
  *     its process down, and one that was running when an executor was lost, `suspect_losses` times
- *     (a node that is switched off takes many innocent tasks along, once).
+ *     (a node that is switched off takes many innocent tasks along, once). So that it is known what
+ *     ran, a task that was lost with an executor is never queued again, it waits for a slot.
  *   - An executor with `backoff_failures` failures in a row gets nothing for a while that doubles
  *     each time. One that was lost `executor_losses_max` times in a row without finishing a task
  *     gets nothing for `exclude_ns`. When all are so, or none is up for `nodes_wait_ns`, jobs fail.

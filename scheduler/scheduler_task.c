@@ -9,10 +9,19 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* How an attempt was lost. */
+typedef enum loss {
+    LOSS_INNOCENT, /* by somebody else's fault, as is known */
+    LOSS_QUEUED,   /* with its executor, where it probably waited */
+    LOSS_RUNNING,  /* with its executor, where it probably ran */
+    LOSS_SUSPECT,  /* its worker died, and it may have done that */
+} loss;
+
 static void outcome_handle(scheduler *s, executor *x, uint32_t index, outcome *o);
 static void task_accepted(scheduler *s, executor *x, const flight *f, outcome *o);
 static void task_failed(scheduler *s, const flight *f, rdd_error *cause);
-static void task_lost(scheduler *s, const flight *f, uint32_t suspicion, const rdd_error *cause);
+static void task_blamed(scheduler *s, const flight *f, const char *what, const rdd_error *cause);
+static void task_lost(scheduler *s, const flight *f, loss how, const rdd_error *cause);
 
 /* INDEX_NONE when the outcome answers nothing. `st` is set if the stage is known. */
 static uint32_t flight_find(scheduler *s, const event *e, const outcome *o, stage **ret_stage)
@@ -31,7 +40,8 @@ static uint32_t flight_find(scheduler *s, const event *e, const outcome *o, stag
     return answers ? task_word_index(w) : INDEX_NONE;
 }
 
-/* Takes it off its executor and gives its memory back; the caller has a copy and sets the task. */
+/* Takes it off its executor and gives its memory back. The caller has a copy, and says where the
+ * task is now; that of a job that ends is nowhere. */
 static void flight_end(scheduler *s, executor *x, uint32_t index)
 {
     flight *f = &s->flights[index];
@@ -45,6 +55,7 @@ static void flight_end(scheduler *s, executor *x, uint32_t index)
         s->alone--;
         executor_unreserve(s, x);
     }
+    f->stage->tasks[f->partition] = task_word_of(TASK_FRESH, 0);
     f->stage->flying--;
     f->stage->job->flying--;
     s->flying--;
@@ -80,15 +91,10 @@ void flight_lost(scheduler *s, uint32_t index, uint32_t position, const rdd_erro
     if (f.stage->job->state == JOB_ENDING) {
         job_landed(s, f.stage->job);
     } else if (f.alone && !x->replacing) {
-        rdd_error blame;
-        error_set(&blame, RDD_E_CRASH, "the executor was lost while it ran this task alone: %s",
-                  cause->message);
-        memcpy(blame.node, cause->node, sizeof blame.node);
-        task_failed(s, &f, &blame);
+        task_blamed(s, &f, "executor was lost", cause);
     } else {
-        /* The oldest ones ran; those queued behind them probably did not. */
-        uint32_t suspicion = x->replacing ? 0 : position < x->slots ? 2 : 1;
-        task_lost(s, &f, suspicion, cause);
+        loss ran_or_not = position < x->slots ? LOSS_RUNNING : LOSS_QUEUED;
+        task_lost(s, &f, x->replacing ? LOSS_INNOCENT : ran_or_not, cause);
     }
 }
 
@@ -138,14 +144,14 @@ static void outcome_handle(scheduler *s, executor *x, uint32_t index, outcome *o
         break;
     case OUTCOME_LOST:
         s->counters.lost++;
-        if (f.alone && o->suspect) /* there was nobody else */
-            task_failed(s, &f, cause);
+        if (f.alone && o->suspect)
+            task_blamed(s, &f, "worker died", cause);
         else
-            task_lost(s, &f, o->suspect ? UINT32_MAX : 0, cause);
+            task_lost(s, &f, o->suspect ? LOSS_SUSPECT : LOSS_INNOCENT, cause);
         break;
     case OUTCOME_CANCELLED: /* though nobody asked for it */
         s->counters.cancelled++;
-        task_lost(s, &f, 0, cause);
+        task_lost(s, &f, LOSS_INNOCENT, cause);
         break;
     }
 }
@@ -227,11 +233,24 @@ static trouble *trouble_of(scheduler *s, const flight *f, uint32_t *ret_index)
     return t;
 }
 
+/* Causes that another attempt meets again: bad data, bad usage, a limit, a budget that is spent. */
+static bool cause_is_final(rdd_code code)
+{
+    return code == RDD_E_USAGE || code == RDD_E_TYPE || code == RDD_E_INPUT || code == RDD_E_EXISTS ||
+           code == RDD_E_LIMIT || code == RDD_E_HTTP;
+}
+
 /* Costs an attempt. `cause` gets filled with where it happened. */
 static void task_failed(scheduler *s, const flight *f, rdd_error *cause)
 {
     stage *st = f->stage;
     uint32_t index, max = st->spec->attempts_max ? st->spec->attempts_max : s->conf.attempts_max;
+    if (cause_is_final(cause->code)) {
+        error_fill(cause, f);
+        st->attempts_failed++;
+        job_fail(s, st->job, cause);
+        return;
+    }
     error_fill(cause, f);
     st->attempts_failed++;
     trouble *t = trouble_of(s, f, &index);
@@ -251,8 +270,17 @@ static void task_failed(scheduler *s, const flight *f, rdd_error *cause)
     job_fail(s, st->job, &error);
 }
 
+/* A suspect that was alone: there is nobody else who could have done it. */
+static void task_blamed(scheduler *s, const flight *f, const char *what, const rdd_error *cause)
+{
+    rdd_error blame;
+    error_set(&blame, RDD_E_CRASH, "the %s while it ran this task alone: %s", what, cause->message);
+    memcpy(blame.node, cause->node, sizeof blame.node);
+    task_failed(s, f, &blame);
+}
+
 /* Costs nothing, up to a bound. */
-static void task_lost(scheduler *s, const flight *f, uint32_t suspicion, const rdd_error *cause)
+static void task_lost(scheduler *s, const flight *f, loss how, const rdd_error *cause)
 {
     stage *st = f->stage;
     uint32_t index;
@@ -260,8 +288,10 @@ static void task_lost(scheduler *s, const flight *f, uint32_t suspicion, const r
     if (!t)
         return;
     t->losses++;
-    t->suspicion += (uint32_t)u64_min(suspicion, 2 * s->conf.suspect_losses);
-    t->suspect |= suspicion && t->suspicion >= 2 * s->conf.suspect_losses;
+    t->watched |= how == LOSS_QUEUED || how == LOSS_RUNNING;
+    t->suspicion += how == LOSS_RUNNING;
+    t->suspect |= how == LOSS_SUSPECT ||
+                  (how == LOSS_RUNNING && t->suspicion >= s->conf.suspect_losses);
     if (t->losses < s->conf.losses_max) {
         task_wait_again(s, st, index);
         return;
