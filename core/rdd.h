@@ -806,6 +806,11 @@ typedef struct rdd_http_response {
 RDD_PUBLIC rdd_http_response rdd_http_get(rdd_task *task, rdd_str url);
 RDD_PUBLIC rdd_http_response rdd_http_send(rdd_task *task, const rdd_http_request *request);
 
+/* Counts a call that came back well as failed after all, because its answer is of no use, and puts
+ * the reason into response->error. It counts for .http.max_errors as any failed call. */
+RDD_PUBLIC void rdd_http_reject(rdd_task *task, rdd_http_response *response, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Percent-encodes everything but the unreserved characters of RFC 3986. */
 RDD_PUBLIC rdd_str rdd_url_encode(rdd_task *task, rdd_str text);
 

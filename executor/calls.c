@@ -5,6 +5,7 @@
 #include "http.h"
 #include "runner_parts.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 /* ---- the slot's fibers and engine ----------------------------------------------------------- */
@@ -114,7 +115,7 @@ typedef struct http_state {
     http_policy policy;
     budget *budget;
     int64_t failed_max;      /* -1: any number, or a percentage, which only the end can tell */
-    int64_t calls, failed;   /* of this run */
+    int64_t failed;          /* calls of this run */
 } http_state;
 
 static void limit_of(const rdd_http_options *options, int64_t *ret_max)
@@ -159,15 +160,10 @@ static http_state *state_of(op_task *t, rdd_error *err)
     return s;
 }
 
-static void count_call(op_task *t, http_state *s, const rdd_http_response *response)
+static void count_failure(op_task *t, http_state *s, const rdd_http_response *response)
 {
     run *r = t->run;
     char name[32];
-    snprintf(name, sizeof name, "%ccalls %u", CALLS_PREFIX, s->node);
-    run_count_up(r, name, strlen(name), 1);
-    s->calls++;
-    if (!response->error.size)
-        return;
     s->failed++;
     snprintf(name, sizeof name, "%cfailed %u", CALLS_PREFIX, s->node);
     run_count_up(r, name, strlen(name), 1);
@@ -178,6 +174,15 @@ static void count_call(op_task *t, http_state *s, const rdd_http_response *respo
                  "%.*s",
                  t->op->name, t->op->file, t->op->line, (long long)failed, (long long)s->failed_max,
                  (int)size_min(response->error.size, 300), response->error.data);
+}
+
+static void count_call(op_task *t, http_state *s, const rdd_http_response *response)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%ccalls %u", CALLS_PREFIX, s->node);
+    run_count_up(t->run, name, strlen(name), 1);
+    if (response->error.size)
+        count_failure(t, s, response);
 }
 
 void calls_undo(run *r)
@@ -206,6 +211,22 @@ rdd_http_response rdd_http_send(rdd_task *task, const rdd_http_request *request)
     if (t->run->code)
         task->rdd_stop_ = 1;
     return response;
+}
+
+void rdd_http_reject(rdd_task *task, rdd_http_response *response, const char *format, ...)
+{
+    op_task *t = (op_task *)(void *)task;
+    char reason[512];
+    va_list args;
+    va_start(args, format);
+    int size = vsnprintf(reason, sizeof reason, format, args);
+    va_end(args);
+    size_t kept = size < 0 ? 0 : size_min((size_t)size, sizeof reason - 1);
+    bool counted = response->error.size || !t->http;
+    char *text = arena_copy(t->scratch, reason, kept);
+    response->error = text ? (rdd_str){ kept, text } : RDD_STR("out of memory");
+    if (!counted)
+        count_failure(t, t->http, response);
 }
 
 rdd_http_response rdd_http_get(rdd_task *task, rdd_str url)

@@ -1,0 +1,282 @@
+/* api_call: calls an HTTP API for each row of a CSV file and puts the JSON answers beside the rows.
+ *
+ *     build/examples/api_call data.csv out.csv --url 'https://api.example/v1/{id}' --concurrency 64
+ *
+ * {column} in the URL is that row's cell, percent-encoded; in --body it is JSON-escaped text. Without
+ * --url the column `id` is the URL. The output has the input's columns, then the top-level fields of
+ * the JSON answers, then _status, _error and _attempts.
+ *
+ * Exit status: 0 when every row succeeded, or when failures stay within --max-errors; 1 when rows
+ * failed, with a count by cause; 2 for wrong usage. Without --max-errors the output is complete all
+ * the same, and says so row by row.
+ */
+#include <rdd.h>
+
+#include <stdlib.h>
+
+enum { HEADERS_MAX = 32 };
+
+RDD_LIST(header_list, rdd_str);
+RDD_STRUCT(call_env, (rdd_str, url), (rdd_str, method), (rdd_str, body), (rdd_str, prefix),
+           (header_list, headers));
+
+/* ---- templates ------------------------------------------------------------------------------ */
+
+static bool is_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+}
+
+/* Takes the next piece off a template: text as it stands, or the name in "{name}". Braces around
+ * anything else, as in JSON, are text. */
+static bool next_piece(rdd_str *rest, rdd_str *ret, bool *ret_is_name)
+{
+    if (!rest->size)
+        return false;
+    size_t end = 0;
+    if (rest->data[0] == '{') {
+        for (end = 1; end < rest->size && is_name(rest->data[end]); end++) {
+        }
+        *ret_is_name = end > 1 && end < rest->size && rest->data[end] == '}';
+        if (*ret_is_name) {
+            *ret = (rdd_str){ end - 1, rest->data + 1 };
+            *rest = (rdd_str){ rest->size - end - 1, rest->data + end + 1 };
+            return true;
+        }
+        end = 1;
+    }
+    while (end < rest->size && rest->data[end] != '{')
+        end++;
+    *ret_is_name = false;
+    *ret = (rdd_str){ end, rest->data };
+    *rest = (rdd_str){ rest->size - end, rest->data + end };
+    return true;
+}
+
+static rdd_str cell_of(rdd_row row, rdd_str name)
+{
+    for (size_t i = 0; i < row.count; i++)
+        if (rdd_str_equal(row.items[i].name, name))
+            return row.items[i].text;
+    return (rdd_str){ 0, NULL };
+}
+
+/* Text as it stands between the quotes of a JSON string. */
+static rdd_str json_escaped(rdd_task *task, rdd_str text)
+{
+    rdd_str quoted = rdd_to_json(task, rdd_str, text);
+    return quoted.size < 2 ? RDD_STR("") : (rdd_str){ quoted.size - 2, quoted.data + 1 };
+}
+
+static rdd_str fill(rdd_task *task, rdd_str template, rdd_row row, bool url)
+{
+    rdd_str text = RDD_STR(""), piece;
+    for (bool is_column; next_piece(&template, &piece, &is_column);) {
+        if (is_column) {
+            rdd_str cell = cell_of(row, piece);
+            if (!cell.data)
+                cell = RDD_STR("");
+            piece = url ? rdd_url_encode(task, cell) : json_escaped(task, cell);
+        }
+        text = rdd_str_concat(task, text, piece);
+    }
+    return text;
+}
+
+/* ---- the operator --------------------------------------------------------------------------- */
+
+static rdd_row with_prefix(rdd_task *task, rdd_row row, rdd_str prefix)
+{
+    if (!prefix.size || !row.count)
+        return row;
+    rdd_cell *cells = rdd_alloc(task, row.count * sizeof *cells);
+    if (!cells)
+        return row;
+    for (size_t i = 0; i < row.count; i++)
+        cells[i] = (rdd_cell){ rdd_str_concat(task, prefix, row.items[i].name), row.items[i].text };
+    return (rdd_row){ row.count, cells };
+}
+
+static rdd_http_response call(rdd_task *task, const call_env *env, rdd_row row)
+{
+    rdd_http_request request = {
+        .method = env->method,
+        .url = env->url.size ? fill(task, env->url, row, true) : rdd_row_get(row, "id"),
+        .headers = env->headers.items,
+        .header_count = env->headers.count,
+    };
+    if (env->body.data)
+        request.body = fill(task, env->body, row, false);
+    return rdd_http_send(task, &request);
+}
+
+RDD_MAP(api_call, rdd_row, row, rdd_row, call_env)
+{
+    rdd_row fields = { 0, NULL };
+    rdd_str reason;
+    rdd_http_response answer = call(task, env, row);
+    if (!answer.error.size && answer.body.size && !rdd_row_try_json(task, answer.body, &fields, &reason))
+        rdd_http_reject(task, &answer, "the answer is no JSON object: %.*s", (int)reason.size,
+                        reason.data);
+    if (answer.error.size) {
+        rdd_count_up(task, "rows failed", 1);
+        rdd_count_up(task, rdd_format(task, "cause: %.*s", (int)answer.error.size,
+                                      answer.error.data).data, 1);
+    }
+    fields = with_prefix(task, fields, env->prefix);
+    fields = rdd_row_set(task, fields, RDD_STR("_status"), rdd_format(task, "%d", answer.status));
+    fields = rdd_row_set(task, fields, RDD_STR("_error"), answer.error);
+    return rdd_row_set(task, fields, RDD_STR("_attempts"), rdd_format(task, "%d", answer.attempts));
+}
+
+/* ---- the command line ----------------------------------------------------------------------- */
+
+typedef struct settings {
+    const char *input, *output;
+    call_env env;
+    rdd_str headers[HEADERS_MAX];
+    int concurrency;
+    rdd_http_options http;
+} settings;
+
+static const char USAGE[] =
+    "usage: api_call INPUT.csv OUTPUT.csv [options]\n"
+    "  --url TEMPLATE     the URL of a row; {column} is its cell (default: the column id)\n"
+    "  --method M         GET, POST, … (default GET)\n"
+    "  --header 'N: V'    sent with every call; may be given again\n"
+    "  --body TEMPLATE    what is sent; {column} is the cell, JSON-escaped\n"
+    "  --concurrency N    calls in flight in each slot (default 16)\n"
+    "  --rate R           calls over all slots, as 50/s, 100/m or 9/h\n"
+    "  --retries N        after a failed attempt (default 4)\n"
+    "  --timeout S        seconds that one attempt may take (default 30)\n"
+    "  --max-errors N|P%  stop when more rows fail, and write nothing\n"
+    "  --prefix P         before the names of the answers' fields\n"
+    "and the library's: --master M, --conf key=value, --explain, --progress, --quiet\n";
+
+static _Noreturn void usage_error(const char *format, const char *what)
+{
+    fprintf(stderr, "api_call: ");
+    fprintf(stderr, format, what);
+    fprintf(stderr, "\n%s", USAGE);
+    exit(2);
+}
+
+static double number_of(const char *option, const char *text, double least, double most)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value >= least && value <= most))
+        usage_error("%s wants a number within its range", option);
+    return value;
+}
+
+static void take_option(settings *s, const char *option, const char *value)
+{
+    if (!strcmp(option, "--url"))
+        s->env.url = rdd_str_of(value);
+    else if (!strcmp(option, "--method"))
+        s->env.method = rdd_str_of(value);
+    else if (!strcmp(option, "--body"))
+        s->env.body = rdd_str_of(value);
+    else if (!strcmp(option, "--prefix"))
+        s->env.prefix = rdd_str_of(value);
+    else if (!strcmp(option, "--concurrency"))
+        s->concurrency = (int)number_of(option, value, 1, 100000);
+    else if (!strcmp(option, "--rate"))
+        s->http.rate = value;
+    else if (!strcmp(option, "--retries"))
+        s->http.attempts_max = 1 + (int)number_of(option, value, 0, 1000);
+    else if (!strcmp(option, "--timeout"))
+        s->http.timeout_ms = (int)(1000 * number_of(option, value, 0.001, 86400));
+    else if (!strcmp(option, "--max-errors"))
+        s->http.max_errors = value;
+    else if (strcmp(option, "--header") != 0)
+        usage_error("there is no option %s", option);
+    else if (s->env.headers.count == HEADERS_MAX)
+        usage_error("%s: too many of them", option);
+    else
+        s->headers[s->env.headers.count++] = rdd_str_of(value);
+}
+
+static void parse(settings *s, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+            printf("%s", USAGE);
+            exit(0);
+        }
+        if (!strncmp(argv[i], "--", 2)) {
+            if (i + 1 == argc)
+                usage_error("%s needs a value", argv[i]);
+            take_option(s, argv[i], argv[i + 1]);
+            i++;
+        } else if (!s->input) {
+            s->input = argv[i];
+        } else if (!s->output) {
+            s->output = argv[i];
+        } else {
+            usage_error("what is %s?", argv[i]);
+        }
+    }
+    if (!s->output)
+        usage_error("%s", "INPUT.csv and OUTPUT.csv are missing");
+    s->env.headers.items = s->headers;
+}
+
+/* Every {column} must be there: better one error now than one for each row. */
+static bool check_template(rdd_context *ctx, const char *option, rdd_str template, rdd_row row)
+{
+    rdd_str piece;
+    for (bool is_column; next_piece(&template, &piece, &is_column);)
+        if (is_column && !cell_of(row, piece).data) {
+            rdd_report(ctx, 2, "%s: the input has no column '%.*s'", option, (int)piece.size, piece.data);
+            return false;
+        }
+    return true;
+}
+
+static bool check_columns(rdd_context *ctx, const settings *s, rdd *rows)
+{
+    size_t count;
+    const rdd_row *first = rdd_take(rows, rdd_row, 1, &count, .name = "look at the columns");
+    if (!first || !count)
+        return first;
+    if (!s->env.url.size && !rdd_row_get(*first, "id").data) {
+        rdd_report(ctx, 2, "the input has no column 'id' to be the URL; give --url TEMPLATE");
+        return false;
+    }
+    return check_template(ctx, "--url", s->env.url, *first) &&
+           check_template(ctx, "--body", s->env.body, *first);
+}
+
+static void print_cause(void *arg, const char *name, int64_t count)
+{
+    (void)arg;
+    fprintf(stderr, "  %7lld  %s\n", (long long)count, name + strlen("cause: "));
+}
+
+int main(int argc, char **argv)
+{
+    rdd_context *ctx = rdd_init(&argc, argv);
+    settings s = { .concurrency = 16 };
+    parse(&s, argc, argv);
+
+    rdd *rows = rdd_csv(ctx, s.input);
+    if (!check_columns(ctx, &s, rows))
+        return rdd_finish(ctx);
+    rdd *answers = rdd_map(rows,
+                           RDD_WITH(api_call, .url = s.env.url, .method = s.env.method,
+                                    .body = s.env.body, .prefix = s.env.prefix,
+                                    .headers = s.env.headers),
+                           .concurrency = s.concurrency, .http = s.http);
+    int saved = rdd_save_csv(rdd_zip_columns(rows, answers), s.output, .overwrite = true);
+
+    long long failed = (long long)rdd_counter(ctx, "rows failed");
+    if (failed) {
+        fprintf(stderr, "api_call: %lld row%s failed:\n", failed, failed == 1 ? "" : "s");
+        rdd_counters(ctx, "cause: ", print_cause, NULL);
+    }
+    int status = rdd_finish(ctx);
+    return status || saved < 0 ? (status ? status : 1) : failed && !s.http.max_errors;
+}
