@@ -5,6 +5,7 @@
  */
 #include "backend.h"
 #include "clock.h"
+#include "crash.h"
 #include "event.h"
 #include "plan.h"
 #include "runner.h"
@@ -26,11 +27,19 @@ typedef struct known_plan {
 
 typedef struct local_backend local_backend;
 
+/* What the crash handler looks at. It may run at any time, also after the backend has gone, so this
+ * lives as long as the process. */
+typedef struct watched_slot {
+    slot_state state;
+    _Atomic(const plan *) plan; /* of the task that runs now */
+} watched_slot;
+
 typedef struct slot {
     local_backend *backend;
     pthread_t thread;
     runner *runner;
-    slot_state state;
+    uint32_t number;
+    watched_slot *watched;
     uint64_t average_ns; /* of a task */
 } slot;
 
@@ -47,6 +56,49 @@ struct local_backend {
     bool stopping;
     slot slots[];
 };
+
+/* ---- crashes -------------------------------------------------------------------------------- */
+
+static watched_slot *watched;
+static slot_state **watched_states;
+
+static const char *watched_label(uint32_t number)
+{
+    const plan *p = atomic_load(&watched[number].plan);
+    return p ? plan_node_label(p, atomic_load(&watched[number].state.node)) : NULL;
+}
+
+/* Once in a process: a crash in user code ends the program, with a report. */
+static int watch_crashes(uint32_t slots, rdd_error *err)
+{
+    static crash_report report;
+    static uint32_t watched_count;
+    if (watched_count >= slots)
+        return 0;
+    watched_slot *more = calloc(slots, sizeof *more);
+    slot_state **states = calloc(slots, sizeof(slot_state *));
+    if (!more || !states) {
+        free(more);
+        free(states);
+        return error_set_memory(err, "starting slots");
+    }
+    for (uint32_t i = 0; i < slots; i++)
+        states[i] = &more[i].state;
+    free(watched); /* of a context that has ended */
+    free(watched_states);
+    watched = more;
+    watched_states = states;
+    watched_count = slots;
+    crash_options options = { .report = &report,
+                              .slots = watched_states,
+                              .slot_count = slots,
+                              .fd = STDERR_FILENO,
+                              .headline = true,
+                              .prefix = "rdd: ",
+                              .label = watched_label };
+    crash_install(&options);
+    return 0;
+}
 
 static local_backend *of(backend *b)
 {
@@ -75,10 +127,28 @@ static size_t take_locked(local_backend *self, slot *s, task_spec *ret)
     return count;
 }
 
+/* What came of a task must be said, and saying it takes a little memory: wait until there is some. */
+static void *wait_for_memory(void *(*get)(size_t), size_t size)
+{
+    void *memory;
+    while (!(memory = get(size)))
+        nanosleep(&(struct timespec){ .tv_nsec = (long)NS_PER_MS }, NULL);
+    return memory;
+}
+
+static void *new_outcomes(size_t count)
+{
+    return calloc(count, sizeof(outcome));
+}
+
+static void *new_event(size_t kind)
+{
+    return event_new((event_kind)kind);
+}
+
 static void post_outcomes(local_backend *self, outcome *outcomes, size_t count)
 {
-    event *e = event_new(EVENT_OUTCOMES);
-    ASSERT(e); /* out of memory with no way to say so: nothing can go on */
+    event *e = wait_for_memory(new_event, EVENT_OUTCOMES);
     e->outcomes = outcomes;
     e->outcome_count = count;
     self->sink.post(self->sink.arg, e);
@@ -87,7 +157,9 @@ static void post_outcomes(local_backend *self, outcome *outcomes, size_t count)
 static void run_one(slot *s, const known_plan *p, const task_spec *task, outcome *ret)
 {
     if (p && p->plan) {
+        atomic_store(&s->watched->plan, p->plan);
         runner_run(s->runner, p->plan, task, ret);
+        atomic_store(&s->watched->plan, NULL);
         s->average_ns = s->average_ns ? (s->average_ns * 7 + ret->metrics.run_ns) / 8
                                       : ret->metrics.run_ns + 1;
         return;
@@ -100,8 +172,7 @@ static void run_one(slot *s, const known_plan *p, const task_spec *task, outcome
 
 static void run_batch(local_backend *self, slot *s, const task_spec *tasks, size_t count)
 {
-    outcome *outcomes = calloc(count, sizeof *outcomes);
-    ASSERT(outcomes);
+    outcome *outcomes = wait_for_memory(new_outcomes, count);
     const known_plan *p = NULL;
     for (size_t i = 0; i < count; i++) {
         if (!p || p->stage != tasks[i].id.stage) {
@@ -119,6 +190,7 @@ static void *slot_main(void *arg)
     slot *s = arg;
     local_backend *self = s->backend;
     task_spec tasks[TAKE_MAX];
+    crash_thread_enter(s->number); /* without a stack of its own the handler knows less: go on */
     pthread_mutex_lock(&self->mutex);
     for (;;) {
         while (!self->count && !self->stopping)
@@ -131,6 +203,7 @@ static void *slot_main(void *arg)
         pthread_mutex_lock(&self->mutex);
     }
     pthread_mutex_unlock(&self->mutex);
+    crash_thread_leave();
     return NULL;
 }
 
@@ -140,13 +213,18 @@ static int local_start(backend *b, event_sink sink, rdd_error *err)
 {
     local_backend *self = of(b);
     self->sink = sink;
+    int watching = watch_crashes(self->slot_count, err);
+    if (watching < 0)
+        return watching;
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_SIZE);
     for (uint32_t i = 0; i < self->slot_count; i++) {
         slot *s = &self->slots[i];
         s->backend = self;
-        int code = runner_new(&s->runner, &s->state, err);
+        s->number = i;
+        s->watched = &watched[i];
+        int code = runner_new(&s->runner, &s->watched->state, err);
         int os = code < 0 ? 0 : pthread_create(&s->thread, &attr, slot_main, s);
         if (os)
             code = error_set_errno(err, RDD_E_LIMIT, os, "slot %u of %u cannot be started", i + 1,
@@ -226,8 +304,11 @@ static void local_launch(backend *b, uint32_t executor UNUSED, uint32_t incarnat
 {
     local_backend *self = of(b);
     pthread_mutex_lock(&self->mutex);
-    bool room = reserve_locked(self, count);
-    ASSERT(room);
+    while (!reserve_locked(self, count)) { /* the slots go on meanwhile, and give memory back */
+        pthread_mutex_unlock(&self->mutex);
+        nanosleep(&(struct timespec){ .tv_nsec = (long)NS_PER_MS }, NULL);
+        pthread_mutex_lock(&self->mutex);
+    }
     for (size_t i = 0; i < count; i++)
         self->queue[(self->head + self->count++) % self->capacity] = tasks[i];
     if (count > 1)
@@ -240,8 +321,7 @@ static void local_launch(backend *b, uint32_t executor UNUSED, uint32_t incarnat
 /* Takes the queued tasks of a stage out; gives their outcomes, to be posted without the lock. */
 static outcome *drop_locked(local_backend *self, uint32_t stage, size_t *ret_count)
 {
-    outcome *dropped = calloc(self->count + 1, sizeof *dropped);
-    ASSERT(dropped);
+    outcome *dropped = wait_for_memory(new_outcomes, self->count + 1);
     size_t count = self->count, kept = 0;
     *ret_count = 0;
     for (size_t i = 0; i < count; i++) {
@@ -267,7 +347,7 @@ static void local_cancel(backend *b, uint32_t executor UNUSED, uint32_t incarnat
         atomic_store(&p->plan->cancelled, true);
     pthread_mutex_unlock(&self->mutex);
     for (uint32_t i = 0; i < self->started; i++) {
-        slot_state *s = &self->slots[i].state;
+        slot_state *s = &self->slots[i].watched->state;
         task_id id = { atomic_load(&s->stage), atomic_load(&s->partition), atomic_load(&s->attempt) };
         if (atomic_load(&s->busy) && id.stage == stage)
             runner_cancel(self->slots[i].runner, id);

@@ -22,6 +22,7 @@ struct driver {
     event_log *log;
     progress *progress;
     bool stopping, broken;
+    event stop; /* part of the driver: ending needs no memory */
     uint64_t started_ns, next_progress_ns;
     uint32_t slots; /* that are up */
     uint64_t stages, records; /* for the last line */
@@ -182,7 +183,8 @@ static void handle(driver *d, event *e)
             event_log_command(d->log, now, c);
         carry_out(d, c, &failures);
     }
-    event_free(e);
+    if (e != &d->stop)
+        event_free(e);
     reader r = reader_over(failures.data, failures.size);
     while (reader_left(&r)) {
         event cancel = { .kind = EVENT_JOB_CANCEL, .job_id = reader_u32(&r) };
@@ -208,7 +210,7 @@ static void show_progress(driver *d, uint64_t now)
     d->next_progress_ns = now + PROGRESS_NS;
 }
 
-/* Out of memory in the scheduler: every job fails, and so does every one that comes. */
+/* Fails every job there is. Nothing of them runs any more. */
 static void fail_everything(driver *d)
 {
     rdd_error err;
@@ -221,6 +223,20 @@ static void fail_everything(driver *d)
         if (!any)
             return;
         finish_job(d, id, &err);
+    }
+}
+
+/* Joins what runs; no event comes afterwards. */
+static void end_backend(driver *d)
+{
+    if (d->backend)
+        d->backend->ops->stop(d->backend);
+    d->backend = NULL;
+    for (mailbox_node *node = mailbox_take_all(&d->inbox, 0), *next; node; node = next) {
+        next = node->next;
+        event *e = MAILBOX_OWNER(node, event, node);
+        if (e != &d->stop)
+            event_free(e);
     }
 }
 
@@ -251,7 +267,12 @@ static void *driver_main(void *arg)
         if (d->log)
             event_log_tick(d->log, now);
         if (d->broken)
-            fail_everything(d);
+            break;
+    }
+    if (d->broken) { /* out of memory in the scheduler: this driver is of no further use */
+        mailbox_close(&d->inbox);
+        end_backend(d);
+        fail_everything(d);
     }
     return NULL;
 }
@@ -396,6 +417,7 @@ int driver_start(driver **ret, rdd_context *ctx, rdd_error *err)
     if (!d)
         return error_set_memory(err, "starting");
     d->ctx = ctx;
+    d->stop.kind = EVENT_STOP;
     d->started_ns = clock_now_ns();
     pthread_mutex_init(&d->mutex, NULL);
     int code = mailbox_init(&d->inbox, MAILBOX_MAX);
@@ -430,17 +452,11 @@ int driver_start(driver **ret, rdd_context *ctx, rdd_error *err)
 
 int driver_stop(driver *d, rdd_error *err)
 {
-    event *e = event_new(EVENT_STOP);
-    ASSERT(e);
-    if (!mailbox_post(&d->inbox, &e->node))
-        event_free(e);
+    bool posted = mailbox_post(&d->inbox, &d->stop.node);
+    (void)posted; /* a closed mailbox: the thread has ended already */
     pthread_join(d->thread, NULL);
     mailbox_close(&d->inbox);
-    d->backend->ops->stop(d->backend);
-    for (mailbox_node *node = mailbox_take_all(&d->inbox, 0), *next; node; node = next) {
-        next = node->next;
-        event_free(MAILBOX_OWNER(node, event, node));
-    }
+    end_backend(d);
     fail_everything(d);
     say_what_ran(d);
     int code = 0;
