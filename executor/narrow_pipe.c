@@ -1,13 +1,13 @@
 /* narrow_pipe.c: lines through a shell command: rdd_pipe.
  *
  * One thread feeds the command and reads it, whichever is possible, so a command that reads nothing
- * while its output is full, or the reverse, cannot deadlock with us. The command starts at the first
- * pull, also when there is no input. Its output is read as far as the consumer asks for it, its input
- * pulled as far as the command reads: one that stops reading (head -1) has seen enough, and what it
- * did not want is never computed.
+ * while its output is full, or the reverse, cannot deadlock with us. The command starts at the
+ * first pull, also when there is no input. Its output is read as far as the consumer asks for it,
+ * its input pulled as far as the command reads: one that stops reading (head -1) has seen enough,
+ * and what it did not want is never computed.
  *
- * A missing string is an empty line; one with a line end inside is two lines to the command. What the
- * command gives is cut at \n alone.
+ * A missing string is an empty line; one with a line end inside is two lines to the command. What
+ * the command gives is cut at \n alone.
  */
 #include "command.h"
 #include "iterator.h"
@@ -111,7 +111,8 @@ static int data_grow(pipe_iterator *self)
     size_t line_max = size_max(self->base.run->plan->line_max, READ_SIZE);
     if (self->capacity > line_max)
         return run_fail(self->base.run, RDD_E_LIMIT,
-                        "%s: `%.200s` gives a line of more than %zu bytes; raise --conf task.budget",
+                        "%s: `%.200s` gives a line of more than %zu bytes; raise --conf "
+                        "task.budget",
                         self->node->label, self->text, line_max);
     size_t capacity = size_min(self->capacity ? 2 * self->capacity : READ_SIZE, line_max + 1);
     char *data = realloc(self->data, capacity);
@@ -208,8 +209,8 @@ static int pipe_turn(pipe_iterator *self)
     return can.can_write ? feed_write(self) : 0;
 }
 
-/* The command has ended. What it wrote is in the pipe; what others that still hold the pipe open may
- * write is not waited for. 1 when there is more to read, 0 at the end. */
+/* The command has ended. What it wrote is in the pipe; what others that still hold the pipe open
+ * may write is not waited for. 1 when there is more to read, 0 at the end. */
 static int pipe_drain(pipe_iterator *self)
 {
     int more = data_read(self);
