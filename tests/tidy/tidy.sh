@@ -120,8 +120,8 @@ vendors_have_one_includer()
     vendor 'csv\.h' 'executor/csv[a-z_]*\.c'
     vendor 'microhttpd\.h' 'scheduler/ui[a-z_]*\.c'
     vendor 'libssh2\.h' 'scheduler/transport_libssh2\.c'
-    one_includer 'zlib\.h'
-    one_includer 'zstd\.h'
+    vendor 'zlib\.h' 'executor/[a-z]*put_gzip\.c'
+    vendor 'zstd\.h' 'executor/[a-z]*put_zstd\.c'
     one_includer 'lz4\.h'
     # Control messages and rows are not one file, so whoever uses cJSON says so in its head.
     local file
