@@ -294,11 +294,12 @@ static bool encode_block(encoder *e, const layout *l, const void *items, size_t 
                             .digest = type_digest(l->levels[0].type),
                             .count = count };
     size_t bytes;
-    if (__builtin_mul_overflow(count, (size_t)l->levels[0].type->size, &bytes))
+    if (__builtin_mul_overflow(count, (size_t)l->levels[0].type->size, &bytes) ||
+        bytes > SIZE_MAX / 2)
         bytes = SIZE_MAX / 2; /* which is refused */
-    if (!room(e, sizeof header + bytes + BLOCK_ALIGN))
-        return false;
     header.element_bytes = size_align(bytes, BLOCK_ALIGN);
+    if (!room(e, sizeof header + header.element_bytes))
+        return false;
     e->out->size += sizeof header;
 
     span few[8], *spans = spans_new(l, few, ARRAY_SIZE(few));
@@ -330,8 +331,12 @@ int block_encode(const rdd_type *t, const void *items, size_t count, buf *out, r
     e.out = out;
     e.start = out->size;
     e.limit = false;
-    if (encode_block(&e, &l, items, count))
-        return 0;
+    if (encode_block(&e, &l, items, count)) {
+        /* The capacity may come from a time with another maximum. */
+        e.limit = out->max && out->size > out->max;
+        if (!e.limit)
+            return 0;
+    }
     out->size = e.start;
     out->failed = false;
     if (e.limit)

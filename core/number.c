@@ -52,9 +52,9 @@ static const char *take_exponent(const char *at, const char *end, decimal *d)
 static bool decimal_parse(rdd_str text, decimal *ret)
 {
     decimal d = { 0 };
-    const char *at = text.data, *end = at + text.size;
     if (!text.size)
         return false;
+    const char *at = text.data, *end = at + text.size;
     d.negative = *at == '-';
     at += *at == '-' || *at == '+';
     const char *from = at;
@@ -137,12 +137,15 @@ static bool slow_number(rdd_str text, double *ret_double, float *ret_float)
         return false;
     memcpy(copy, text.data, text.size);
     copy[text.size] = 0;
-    if (ret_float) {
-        *ret_float = strtof_l(copy, NULL, c_locale);
-        return !isinf(*ret_float);
-    }
-    *ret_double = strtod_l(copy, NULL, c_locale);
-    return !isinf(*ret_double);
+    float narrow = ret_float ? strtof_l(copy, NULL, c_locale) : 0;
+    double x = ret_float ? (double)narrow : strtod_l(copy, NULL, c_locale);
+    if (isinf(x))
+        return false;
+    if (ret_float)
+        *ret_float = narrow;
+    else
+        *ret_double = x;
+    return true;
 }
 
 static bool word_is(rdd_str text, const char *word)
