@@ -8,14 +8,19 @@
 /* No further byte matters: the record is not complete, or c->failed says more. */
 #define NONE SIZE_MAX
 
-/* What cutting changes with each byte that matters; a local variable, so that it stays in registers. */
+/* In the size of a cell until its record is complete: it must be rewritten. Before that its bytes
+ * must stay, as the record may be cut again. */
+#define REWRITE (~(SIZE_MAX >> 1))
+
+/* What cutting changes with each byte that matters; a local variable, so that it stays in
+ * registers. */
 struct walk {
     const uint32_t *next, *last; /* of the chunk's positions */
     size_t chunk;
     rdd_str *cells;
     size_t cell_count, record_cell; /* of the batch; and the first one of this record */
     uint64_t line;
-    bool rewrite; /* this record has quotes in quoted cells */
+    bool rewrite; /* this record has cells to rewrite */
 };
 
 /* ---- the index ------------------------------------------------------------------------------ */
@@ -49,9 +54,7 @@ static size_t index_bytes(csv_dialect dialect, const char *data, size_t from, si
         const char *bytes = data + block;
         uint64_t mask = bytemask(bytes, dialect.delimiter) | bytemask(bytes, dialect.quote) |
                         bytemask(bytes, '\n') | bytemask(bytes, '\r');
-        mask &= bits_below(to - block);
-        for (uint32_t base = (uint32_t)(block - from); mask; mask &= mask - 1)
-            *out++ = base + bit_first(mask);
+        out = bits_list(mask & bits_below(to - block), (uint32_t)(block - from), out);
     }
     return (size_t)(out - positions);
 }
@@ -61,7 +64,7 @@ static __attribute__((noinline)) bool next_chunk(csv_cutter *c, struct walk *w)
 {
     size_t limit = c->end + c->at_end;
     do {
-        if (c->indexed >= limit)
+        if (c->indexed >= limit || c->failed)
             return false;
         c->chunk = c->indexed;
         c->indexed = size_min(c->chunk + CSV_CHUNK_SIZE, limit);
@@ -103,12 +106,13 @@ static inline bool ends_cell(csv_dialect dialect, char c)
     return c == dialect.delimiter || c == '\n' || c == '\r';
 }
 
-/* Cuts the quoted cell whose first quote is at `open`, and returns the position of the byte that ends
- * it, which is behind its last quote. */
+/* Cuts the quoted cell whose first quote is at `open`, and returns the position of the byte that
+ * ends it, which is behind its last quote. */
 static inline size_t cut_quoted(csv_cutter *c, struct walk *w, csv_dialect dialect, size_t open)
 {
     const char *data = c->data;
     uint64_t quote_line = w->line;
+    size_t rewrite = 0;
     for (;;) {
         size_t at = next_position(c, w);
         if (UNLIKELY(at == NONE)) {
@@ -123,10 +127,11 @@ static inline size_t cut_quoted(csv_cutter *c, struct walk *w, csv_dialect diale
         if (UNLIKELY(at + 1 >= c->end + c->at_end))
             return NONE;
         if (LIKELY(ends_cell(dialect, data[at + 1]))) {
-            add_cell(c, w, open + 1, at);
+            w->cells[w->cell_count++] = (rdd_str){ (at - open - 1) | rewrite, data + open + 1 };
+            w->rewrite |= rewrite != 0;
             return next_position(c, w);
         }
-        w->rewrite = true;
+        rewrite = REWRITE;
         if (data[at + 1] == dialect.quote)
             next_position(c, w);
     }
@@ -157,7 +162,25 @@ static inline size_t cut_record(csv_cutter *c, struct walk *w, csv_dialect diale
     }
 }
 
-/* What is rare about a complete record: it is too large, or must be rewritten. */
+static int rewrite_cells(csv_cutter *c, rdd_str *cells, size_t count)
+{
+    if (!c->decoder && !(c->decoder = csv_decoder_new(c->dialect)))
+        return error_set_memory(&c->failure, "parsing a CSV file");
+    for (size_t i = 0; i < count; i++) {
+        if (!(cells[i].size & REWRITE))
+            continue;
+        char *quoted = c->data + (cells[i].data - c->data) - 1;
+        size_t size = (cells[i].size & ~REWRITE) + 2;
+        int code = csv_decoder_decode(c->decoder, quoted, size, &cells[i], &c->failure);
+        if (code) {
+            c->broken = true; /* the record is half rewritten and cannot be cut again */
+            return code;
+        }
+    }
+    return 0;
+}
+
+/* What is rare about a complete record: it is too large, or has cells to rewrite. */
 static bool check_record(csv_cutter *c, const struct walk *w, size_t start, size_t end)
 {
     size_t count = w->cell_count - w->record_cell;
@@ -166,11 +189,8 @@ static bool check_record(csv_cutter *c, const struct walk *w, size_t start, size
         c->failed = RDD_E_LIMIT;
     else if (count > c->cells_max)
         c->failed = too_many_cells(c);
-    else if (w->rewrite && !c->decoder && !(c->decoder = csv_decoder_new(c->dialect)))
-        c->failed = error_set_memory(&c->failure, "parsing a CSV file");
     else if (w->rewrite)
-        c->failed = csv_decoder_decode(c->decoder, c->data + start, end - start,
-                                       w->cells + w->record_cell, count, &c->failure);
+        c->failed = rewrite_cells(c, w->cells + w->record_cell, count);
     return !c->failed;
 }
 
@@ -178,8 +198,12 @@ static bool check_record(csv_cutter *c, const struct walk *w, size_t start, size
 static size_t cut_batch(csv_cutter *c)
 {
     const csv_dialect dialect = c->dialect;
-    struct walk w = { c->positions + c->position_at, c->positions + c->position_count, c->chunk,
-                      c->cells, 0, 0, c->line, false };
+    struct walk w = {
+        .next = c->positions + c->position_at,
+        .last = c->positions + c->position_count,
+        .chunk = c->chunk,
+        .line = c->line,
+    };
     size_t start = c->at, count = 0;
     if (w.next < w.last && !reserve_cells(c, c->position_count + 1))
         return start;
@@ -211,12 +235,14 @@ static size_t cut_batch(csv_cutter *c)
 
 int csv_cutter_cut(csv_cutter *c, rdd_error *err)
 {
-    c->failed = 0;
     c->count = 0;
-    c->in_quotes = c->too_long = false;
-    if (c->at_end)
-        c->data[c->end] = '\n';
-    c->at = size_min(cut_batch(c), c->end);
+    if (!c->broken) {
+        c->failed = 0;
+        c->in_quotes = c->too_long = false;
+        if (c->at_end)
+            c->data[c->end] = '\n';
+        c->at = size_min(cut_batch(c), c->end);
+    }
     const rdd_str *cells = c->cells;
     for (size_t i = 0; i < c->count; i++) {
         c->batch[i].cells = cells;

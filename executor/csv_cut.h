@@ -2,12 +2,12 @@
  *
  * The working part of csv_reader.c, which owns the bytes. First an index of the bytes that matter
  * (delimiters, quotes, line ends) is made with vector code, a chunk ahead of the cutting; then the
- * cutting goes from one of them to the next. A cell is a view of the bytes. Only a record that has a
- * quote inside a quoted cell must be rewritten, which libcsv does, in place.
+ * cutting goes from one of them to the next. A cell is a view of the bytes. Only a quoted cell with
+ * quotes inside must be rewritten, which libcsv does, in place.
  *
- * Invariants: cutting starts and stops between records. A record that is not complete is given up and
- * cut again from its start when there is more of it. Index and bytes belong together: after bytes
- * have moved, csv_cutter_reset().
+ * Invariants: cutting starts and stops between records. A record that is not complete is given up
+ * and cut again from its start when there is more of it. Index and bytes belong together: after
+ * bytes have moved, csv_cutter_reset().
  */
 #ifndef RDD_CSV_CUT_H
 #define RDD_CSV_CUT_H
@@ -41,6 +41,7 @@ typedef struct csv_cutter {
     csv_decoder *decoder; /* made when first needed */
     int failed;           /* why the last record was given up, */
     rdd_error failure;    /* and the message */
+    bool broken;          /* it stays so */
 
     size_t indexed; /* data before this is in the index, or cut already */
     size_t chunk;   /* what positions count from */
@@ -54,9 +55,9 @@ void csv_cutter_release(csv_cutter *c);
 /* Forgets the index. */
 void csv_cutter_reset(csv_cutter *c);
 
-/* Cuts a batch and moves `at` behind it. 0, or a negative code if the record at `at` is at fault; what
- * came before it was in the batch before. No record and no failure means that the one at `at` is not
- * complete, or that there is none. */
+/* Cuts a batch and moves `at` behind it. 0, or a negative code if the record at `at` is at fault;
+ * what came before it was in the batch before. No record and no failure means that the one at `at`
+ * is not complete, or that there is none. */
 int csv_cutter_cut(csv_cutter *c, rdd_error *err) MUST_CHECK;
 
 #endif

@@ -23,5 +23,6 @@ int csv_dialect_resolve(csv_dialect *dialect, rdd_error *err)
 
 size_t csv_mark_size(const char *data, size_t size)
 {
-    return size >= CSV_MARK_SIZE && !memcmp(data, "\xef\xbb\xbf", CSV_MARK_SIZE) ? CSV_MARK_SIZE : 0;
+    return size >= CSV_MARK_SIZE && !memcmp(data, "\xef\xbb\xbf", CSV_MARK_SIZE) ? CSV_MARK_SIZE
+                                                                                 : 0;
 }

@@ -5,7 +5,7 @@
  *   - a quote inside a cell that did not begin with one is data;
  *   - a quote in a quoted cell that is followed by neither a quote, a delimiter nor a line end is
  *     data, and the cell goes on being quoted;
- *   - bytes are bytes: no encoding is assumed, and a byte order mark is skipped at the start of a file.
+ *   - bytes are bytes: no encoding is assumed; a byte order mark at the start of a file is skipped.
  * Between any two bytes such a parser is in one of five states.
  */
 #ifndef RDD_CSV_DIALECT_H

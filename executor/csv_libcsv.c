@@ -4,15 +4,16 @@
 #include <csv.h>
 #include <string.h>
 
-/* libcsv grows its buffer by a fixed step; the step is set anew before each slice, to twice the size. */
+/* libcsv grows its buffer by a fixed step; the step is set anew before each slice, to twice the
+ * size. */
 #define SLICE_SIZE KIB(64)
 #define KEPT_SIZE MIB(1)
 
 struct csv_decoder {
     struct csv_parser parser;
-    char *out; /* where the next cell goes */
-    rdd_str *cells;
-    size_t cell_count, cells_max;
+    char *out;         /* where the cell goes */
+    size_t size;       /* of the cell, decoded */
+    size_t cell_count; /* must come to 1 */
 };
 
 static int never_space(unsigned char c)
@@ -42,35 +43,30 @@ void csv_decoder_free(csv_decoder *d)
     free(d);
 }
 
-/* A cell is never larger than what it was parsed from, and neither are all cells so far, so this
- * never reaches bytes that are still to be parsed. */
 static void on_cell(void *data, size_t size, void *arg)
 {
     csv_decoder *d = arg;
-    ASSERT(d->cell_count < d->cells_max);
     if (size)
         memcpy(d->out, data, size);
-    d->cells[d->cell_count++] = (rdd_str){ size, d->out };
-    d->out += size;
+    d->size = size;
+    d->cell_count++;
 }
 
-int csv_decoder_decode(csv_decoder *d, char *record, size_t size, rdd_str *cells, size_t count,
-                       rdd_error *err)
+int csv_decoder_decode(csv_decoder *d, char *cell, size_t size, rdd_str *ret, rdd_error *err)
 {
-    d->out = record;
-    d->cells = cells;
+    d->out = cell;
     d->cell_count = 0;
-    d->cells_max = count;
     for (size_t at = 0; at < size;) {
         size_t slice = size_min(size - at, SLICE_SIZE);
         csv_set_blk_size(&d->parser, size_max(SLICE_SIZE, csv_get_buffer_size(&d->parser)));
-        if (csv_parse(&d->parser, record + at, slice, on_cell, NULL, d) != slice)
+        if (csv_parse(&d->parser, cell + at, slice, on_cell, NULL, d) != slice)
             return error_set_memory(err, "parsing a CSV file");
         at += slice;
     }
-    csv_fini(&d->parser, on_cell, NULL, d);
-    ASSERT(d->cell_count == count);
+    csv_fini(&d->parser, on_cell, NULL, d); /* only now the cell comes */
+    ASSERT(d->cell_count == 1 && d->size <= size);
     if (csv_get_buffer_size(&d->parser) > KEPT_SIZE)
         csv_free(&d->parser); /* libcsv allocates anew when needed */
+    *ret = (rdd_str){ d->size, cell };
     return 0;
 }

@@ -1,7 +1,7 @@
-/* csv_libcsv.h: one record through libcsv.
+/* csv_libcsv.h: one cell through libcsv.
  *
- * For records that the vector code does not decode: those with quotes inside quoted cells. Used by
- * csv_cut.c.
+ * For the cells that must be rewritten, as there are quotes inside their quotes. Used by csv_cut.c,
+ * which finds where cells begin and end.
  */
 #ifndef RDD_CSV_LIBCSV_H
 #define RDD_CSV_LIBCSV_H
@@ -14,10 +14,8 @@ typedef struct csv_decoder csv_decoder;
 csv_decoder *csv_decoder_new(csv_dialect dialect);
 void csv_decoder_free(csv_decoder *d);
 
-/* Decodes `size` bytes, one record without its line end, into `cells`, of which there are `count`:
- * the caller knows how many the record has. The cells' bytes replace the record's, in place. Returns
- * 0 or RDD_E_MEMORY. */
-int csv_decoder_decode(csv_decoder *d, char *record, size_t size, rdd_str *cells, size_t count,
-                       rdd_error *err);
+/* Decodes one cell, `size` bytes from its first quote to its last. What it holds replaces its
+ * bytes, in place. Returns 0 or RDD_E_MEMORY. */
+int csv_decoder_decode(csv_decoder *d, char *cell, size_t size, rdd_str *ret, rdd_error *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* csv_reader.c: see csv_reader.h. Called by the CSV source, on the driver for headers and in tasks for
- * records. The window gives bytes, the cutter makes records of them.
+/* csv_reader.c: see csv_reader.h. Called by the CSV source, on the driver for headers and in tasks
+ * for records. The window gives bytes, the cutter makes records of them.
  */
 #include "csv_reader.h"
 
@@ -88,8 +88,7 @@ static int error_at_line(const csv_reader *r, uint64_t line, int code, rdd_error
 static int nul_found(const csv_reader *r, rdd_error *err)
 {
     const window *w = &r->window;
-    uint64_t line =
-        r->cutter.line + bytes_count(w->data + w->at, r->nul_at - w->at, '\n');
+    uint64_t line = r->cutter.line + bytes_count(w->data + w->at, r->nul_at - w->at, '\n');
     error_set(err, RDD_E_INPUT,
               "a NUL byte (byte %" PRIu64 " of the file): binary data, or UTF-16, which iconv "
               "converts",
@@ -99,7 +98,8 @@ static int nul_found(const csv_reader *r, rdd_error *err)
 
 static int quote_unclosed(const csv_reader *r, rdd_error *err)
 {
-    error_set(err, RDD_E_INPUT, "a quoted cell that begins here is not closed by the end of the file");
+    error_set(err, RDD_E_INPUT,
+              "a quoted cell that begins here is not closed by the end of the file");
     return error_at_line(r, r->cutter.quote_line, RDD_E_INPUT, err);
 }
 
@@ -176,6 +176,8 @@ static int fill(csv_reader *r, rdd_error *err)
         return 0;
     if (r->nul_at != SIZE_MAX)
         return nul_found(r, err);
+    if (w->end - w->at > r->options.record_max)
+        return record_too_long(r, err);
     if (w->at_end)
         return r->cutter.in_quotes ? quote_unclosed(r, err) : 0;
     int code = window_fill(w, err);
@@ -268,8 +270,8 @@ int csv_read_header(input_provider *provider, const input_file *file, const csv_
             return code;
     }
     if (count && header && seekable)
-        found.data = (csv_range){ window_offset(&r->window, r->window.data + r->window.at), INPUT_END,
-                                  r->cutter.line, 1 };
+        found.data = (csv_range){ window_offset(&r->window, r->window.data + r->window.at),
+                                  INPUT_END, r->cutter.line, 1 };
     *ret = found;
     return 0;
 }

@@ -1,8 +1,8 @@
 /* csv_reader.h: the records of a CSV file, or of a range of it.
  *
- * The grammar is in csv_dialect.h. Records without quotes, and quoted cells without quotes inside,
- * are cut by vector code and handed out as views of the file's bytes; the other records go through
- * libcsv. Both agree with libcsv on every input, which a fuzz target checks.
+ * The grammar is in csv_dialect.h. Records are cut by vector code, and cells are views of the
+ * file's bytes; quoted cells with quotes inside go through libcsv. All of it agrees with libcsv
+ * over the whole file on every input, which a fuzz target checks.
  */
 #ifndef RDD_CSV_READER_H
 #define RDD_CSV_READER_H
@@ -17,7 +17,8 @@ typedef struct csv_options {
     csv_dialect dialect;
     bool header;            /* the first record of the file is no data but names the columns */
     bool nul_allowed;       /* else a NUL byte is an error: the file is binary, or UTF-16 */
-    size_t record_max;      /* bytes; 0: CSV_RECORD_MAX. A longer record is an error */
+    size_t record_max;      /* bytes; 0: CSV_RECORD_MAX. A longer record is an error; one that long
+                             * takes as much memory, twice if it is one cell with quotes inside */
     size_t cells_max;       /* 0: CSV_CELLS_MAX */
     const char *limit_name; /* the setting that raises record_max, for the message; or NULL */
     bool lifetime_debug;    /* one record at a time, the memory of the one before is gone */

@@ -63,8 +63,8 @@ static void prefix_byte(csv_scanner *s, char c)
 struct block {
     const char *data;
     uint64_t quotes, line_ends, newlines;
-    uint64_t starts;  /* a byte that ends no line, behind one that does */
-    uint64_t offset;  /* in the file */
+    uint64_t starts;        /* a byte that ends no line, behind one that does */
+    uint64_t offset;        /* in the file */
     uint64_t newline_count; /* in the range, before the block */
 };
 
@@ -90,10 +90,9 @@ static inline void track_run(csv_track *track, csv_dialect dialect, const struct
         return;
     }
     /* Outside of quotes now, so a record starts wherever a line has ended. */
-    uint64_t first = (uint64_t)1 << from;
-    uint64_t starts = b->starts & bits_below(to) & ~bits_below(from) & ~first;
+    uint64_t starts = b->starts & bits_below(to) & ~bits_below(from);
     if (state == CSV_AT_RECORD)
-        starts |= first & ~b->line_ends;
+        starts |= (uint64_t)1 << from & ~b->line_ends;
     if (starts)
         note_records(track, b, starts);
     track->state = (csv_state)next_state[CSV_IN_CELL][classify(dialect, b->data[to - 1])];
@@ -106,21 +105,33 @@ static inline void track_quote(csv_track *track, const struct block *b, unsigned
     track->state = (csv_state)next_state[track->state][QUOTE];
 }
 
+/* From one state on, the tracks see the same records. If one of them has its first still to come,
+ * that one is waited for. */
+static inline void merge_tracks(csv_scanner *s)
+{
+    const csv_track *a = &s->tracks[0], *b = &s->tracks[1];
+    if (s->merged || a->state != b->state || a->first_record == CSV_NO_RECORD ||
+        b->first_record == CSV_NO_RECORD)
+        return;
+    s->merged = true;
+    s->merged_record_count = a->record_count;
+}
+
 static inline void scan_block(csv_scanner *s, const struct block *b, unsigned size)
 {
-    unsigned from = 0;
+    unsigned from = 0, track_count = s->merged ? 1 : 2;
     for (uint64_t quotes = b->quotes; quotes; quotes &= quotes - 1) {
         unsigned at = bit_first(quotes);
-        for (unsigned i = 0; i < 2; i++) {
+        for (unsigned i = 0; i < track_count; i++) {
             if (from < at)
                 track_run(&s->tracks[i], s->dialect, b, from, at);
             track_quote(&s->tracks[i], b, at);
         }
         from = at + 1;
     }
-    if (from < size)
-        for (unsigned i = 0; i < 2; i++)
-            track_run(&s->tracks[i], s->dialect, b, from, size);
+    for (unsigned i = 0; i < track_count && from < size; i++)
+        track_run(&s->tracks[i], s->dialect, b, from, size);
+    merge_tracks(s);
 }
 
 /* Reads 64 bytes at `data`, of which `size` count. */
@@ -167,9 +178,13 @@ void csv_scanner_finish(const csv_scanner *s, csv_summary *ret)
     rest.end = s->at;
     rest.newline_count = s->newline_count;
     for (unsigned i = 0; i < 2; i++) {
-        const csv_track *track = &s->tracks[i];
-        rest.from[track->start] = (csv_outcome){ track->state, track->first_record,
-                                                 track->first_record_line, track->record_count };
+        csv_track track = s->tracks[i];
+        if (i && s->merged) {
+            track.state = s->tracks[0].state;
+            track.record_count += s->tracks[0].record_count - s->merged_record_count;
+        }
+        rest.from[track.start] = (csv_outcome){ track.state, track.first_record,
+                                                track.first_record_line, track.record_count };
     }
     csv_summary_append(ret, &rest);
 }
@@ -195,8 +210,7 @@ int csv_scan(input_provider *provider, const input_file *file, uint64_t offset, 
     uint64_t read_end = u64_max(end, CSV_MARK_SIZE);
     while (in->offset < read_end) {
         uint64_t from = in->offset;
-        ssize_t got =
-            input_read_full(in, data, (size_t)u64_min(SCAN_SIZE, read_end - from), err);
+        ssize_t got = input_read_full(in, data, (size_t)u64_min(SCAN_SIZE, read_end - from), err);
         if (got < 0)
             return (int)got;
         if (got == 0)

@@ -24,8 +24,8 @@ typedef enum input_format {
     INPUT_ZSTD,
 } input_format;
 
-/* A file as the driver saw it when it expanded a path (input_paths.h). Plain data, crosses the wire.
- * It must outlive every input that is open on it. */
+/* A file as the driver saw it when it expanded a path (input_paths.h). Plain data, crosses the
+ * wire. It must outlive every input that is open on it. */
 typedef struct input_file {
     const char *path; /* what is opened */
     const char *name; /* what messages call it: the path, or "standard input" */

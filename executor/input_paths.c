@@ -90,8 +90,8 @@ static int add_file(struct listing *l, const char *path, rdd_error *err)
     return l->files->failed ? error_set_memory(err, "listing files") : 0;
 }
 
-/* Directories hold files that are no data by two conventions: .crc and editors' files, and _SUCCESS,
- * _temporary and the like beside the parts of an output. */
+/* Directories hold files that are no data by two conventions: .crc and editors' files, and
+ * _SUCCESS, _temporary and the like beside the parts of an output. */
 static bool is_hidden(const char *name)
 {
     return name[0] == '.' || name[0] == '_';
@@ -175,9 +175,9 @@ static int add_directory(struct listing *l, const char *path, rdd_error *err)
     size_t before = l->files->size;
     code = add_names(l, path, list, count, err);
     if (!code && l->files->size == before)
-        return error_set(err, RDD_E_INPUT,
-                         "%s: a directory without files (names that begin with . or _ do not count)",
-                         path);
+        return error_set(
+            err, RDD_E_INPUT,
+            "%s: a directory without files (names that begin with . or _ do not count)", path);
     return code;
 }
 
@@ -192,7 +192,8 @@ static const char *last_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static int add_matches(struct listing *l, const char *pattern, const glob_t *matches, rdd_error *err)
+static int add_matches(struct listing *l, const char *pattern, const glob_t *matches,
+                       rdd_error *err)
 {
     bool want_hidden = is_hidden(last_name(pattern));
     size_t count = 0;
@@ -235,13 +236,11 @@ static int add_glob(struct listing *l, const char *pattern, rdd_error *err)
     case 0:
         qsort(matches.gl_pathv, matches.gl_pathc, sizeof *matches.gl_pathv, by_name);
         return add_matches(l, pattern, &matches, err);
-    case GLOB_NOMATCH:
-        return error_set(err, RDD_E_INPUT, "%s: no file matches", pattern);
+    case GLOB_NOMATCH: return error_set(err, RDD_E_INPUT, "%s: no file matches", pattern);
     case GLOB_ABORTED:
         return error_set_errno(err, RDD_E_IO, glob_failure.os_errno, "%s: cannot list %s", pattern,
                                glob_failure.path);
-    default:
-        return error_set_memory(err, "listing files");
+    default: return error_set_memory(err, "listing files");
     }
 }
 

@@ -1,7 +1,7 @@
 /* input_spool.c: standard input as a file; see input_paths.h.
  *
- * A pipe can be read once and at one place; tasks read at many places, and again when they are tried
- * again. So it is copied to disk first.
+ * A pipe can be read once and at one place; tasks read at many places, and again when they are
+ * tried again. So it is copied to disk first.
  */
 #include "input_paths.h"
 

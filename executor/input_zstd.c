@@ -7,8 +7,8 @@
 
 #define STORED_SIZE KIB(128)
 
-/* Windows beyond 128 MiB (2^27) come from `zstd --long=28` and more, and would take that much memory
- * in each slot. */
+/* Windows beyond 128 MiB (2^27) come from `zstd --long=28` and more, and would take that much
+ * memory in each slot. */
 #define WINDOW_LOG_MAX 27
 
 struct zstd_input {
@@ -55,8 +55,7 @@ static int zstd_failed(const struct zstd_input *zstd, size_t result, rdd_error *
     const char *name = zstd->base.file->name;
     uint64_t offset = stored_offset(zstd);
     switch (ZSTD_getErrorCode(result)) {
-    case ZSTD_error_memory_allocation:
-        return error_set_memory(err, "decompressing a zstd file");
+    case ZSTD_error_memory_allocation: return error_set_memory(err, "decompressing a zstd file");
     case ZSTD_error_frameParameter_windowTooLarge:
         return error_set(err, RDD_E_LIMIT,
                          "%s: needs a window of more than 128 MiB (zstd --long); compress it "

@@ -54,8 +54,8 @@ int lines_open(input_provider *provider, const input_file *file, uint64_t offset
     return 0;
 }
 
-/* Skips the line that began before the range: 1 at the start of the next one, 0 if none starts in the
- * range, or a negative code. However long the line is, nothing of it is kept. */
+/* Skips the line that began before the range: 1 at the start of the next one, 0 if none starts in
+ * the range, or a negative code. However long the line is, nothing of it is kept. */
 static int find_first_line(lines *l, rdd_error *err)
 {
     window *w = &l->window;
@@ -75,8 +75,8 @@ static int find_first_line(lines *l, rdd_error *err)
     return 0;
 }
 
-/* Cuts whole lines off the window, as many as a batch takes, and none that starts at or past `stop`,
- * an index into the window. Ends early at a line that is too long. */
+/* Cuts whole lines off the window, as many as a batch takes, and none that starts at or past
+ * `stop`, an index into the window. Ends early at a line that is too long. */
 static size_t cut(lines *l, size_t stop)
 {
     window *w = &l->window;
@@ -124,7 +124,7 @@ ssize_t lines_next(lines *l, const rdd_str **ret, rdd_error *err)
         size_t count = cut(l, stop);
         if (count)
             return (ssize_t)count;
-        /* Nothing was cut, so the window starts with a line that has no end in it, or is too long. */
+        /* Nothing was cut, so the window starts with a line that has no end, or is too long. */
         size_t left = w->end - w->at;
         if (left > l->line_max + 1)
             return line_too_long(l, at, err);
@@ -162,14 +162,15 @@ static void add_place(const lines *l, uint64_t offset, rdd_error *err)
 
 static int line_too_long(const lines *l, uint64_t offset, rdd_error *err)
 {
-    error_set(err, RDD_E_LIMIT, "a line that starts at byte %" PRIu64 " is longer than %zu bytes%s%s",
-              offset, l->line_max, l->limit_name ? "; raise " : "",
-              l->limit_name ? l->limit_name : "");
+    error_set(err, RDD_E_LIMIT,
+              "a line that starts at byte %" PRIu64 " is longer than %zu bytes%s%s", offset,
+              l->line_max, l->limit_name ? "; raise " : "", l->limit_name ? l->limit_name : "");
     add_place(l, offset, err);
     return RDD_E_LIMIT;
 }
 
-int lines_error(const lines *l, size_t index, rdd_error *err, rdd_code code, const char *format, ...)
+int lines_error(const lines *l, size_t index, rdd_error *err, rdd_code code, const char *format,
+                ...)
 {
     if (!err)
         return code;

@@ -3,9 +3,9 @@
  * Lines end with \n or \r\n, which are not part of them; a \r elsewhere is data. The last line of a
  * file needs no end. Empty lines are lines.
  *
- * A range owns the lines that start in it: a reader whose range does not begin at 0 first goes to the
- * start of the next line, and the last line is read to its end even if that is past the range. So the
- * ranges of a file, in order, give each line of it once.
+ * A range owns the lines that start in it: a reader whose range does not begin at 0 first goes to
+ * the start of the next line, and the last line is read to its end even if that is past the range.
+ * So the ranges of a file, in order, give each line of it once.
  */
 #ifndef RDD_LINES_H
 #define RDD_LINES_H
@@ -34,10 +34,10 @@ ssize_t lines_next(lines *l, const rdd_str **ret, rdd_error *err) MUST_CHECK;
 /* Where a line of the last batch starts in the content of the file. */
 uint64_t lines_offset(const lines *l, size_t index);
 
-/* An error about a line of the last batch: "data.txt:17: " and the message. Returns `code`. It counts
- * the lines from the start of the file, which takes a while. */
-int lines_error(const lines *l, size_t index, rdd_error *err, rdd_code code, const char *format, ...)
-    PRINTF_LIKE(5, 6);
+/* An error about a line of the last batch: "data.txt:17: " and the message. Returns `code`. It
+ * counts the lines from the start of the file, which takes a while. */
+int lines_error(const lines *l, size_t index, rdd_error *err, rdd_code code, const char *format,
+                ...) PRINTF_LIKE(5, 6);
 
 void lines_free(lines *l);
 void lines_freep(lines **l);

@@ -41,8 +41,8 @@ int window_init(window *w, input *in, uint64_t size_hint, size_t size_max, bool 
                 rdd_error *err)
 {
     /* One byte more than there is, or it would take a second fill to see the end. */
-    size_t capacity = (size_t)u64_min(WINDOW_SIZE, size_hint < WINDOW_SIZE ? size_hint + 1
-                                                                           : WINDOW_SIZE);
+    size_t capacity =
+        (size_t)u64_min(WINDOW_SIZE, size_hint < WINDOW_SIZE ? size_hint + 1 : WINDOW_SIZE);
     if (lifetime_debug)
         capacity = size_min(capacity, DEBUG_SIZE);
     char *data = malloc(capacity + WINDOW_PAD);

@@ -4,8 +4,8 @@
  * window_fill() moves what is left to the front and reads more behind it. It grows only while one
  * record does not fit, and never past `size_max`.
  *
- * Invariants: data + at … data + end are bytes read and not consumed; `offset` is the file offset of
- * data[0]; WINDOW_PAD bytes behind `end` may be read and written, so that vector code needs no
+ * Invariants: data + at … data + end are bytes read and not consumed; `offset` is the file offset
+ * of data[0]; WINDOW_PAD bytes behind `end` may be read and written, so that vector code needs no
  * special case for the last block.
  */
 #ifndef RDD_WINDOW_H
@@ -32,9 +32,9 @@ int window_init(window *w, input *in, uint64_t size_hint, size_t size_max, bool 
                 rdd_error *err) MUST_CHECK;
 void window_release(window *w);
 
-/* Invalidates all views. Returns 1 when there are more bytes than before, 0 when the input is at its
- * end, and a negative code; RDD_E_LIMIT without a message when size_max bytes are there already,
- * since only the caller knows what the record is. */
+/* Invalidates all views. Returns 1 when there are more bytes than before, 0 when the input is at
+ * its end, and a negative code; RDD_E_LIMIT without a message when size_max bytes are there
+ * already, since only the caller knows what the record is. */
 int window_fill(window *w, rdd_error *err) MUST_CHECK;
 
 /* Drops the bytes before `at`, as the lifetime debug mode wants between two batches. */
