@@ -1,8 +1,8 @@
 /* event_log.h: what happened in an application, as JSON lines: docs/event-log.md has every record.
  *
- * The driver calls it, one thread at a time: event_log_start(), then the scheduler's thread tells it
- * each event before the scheduler handles it and each command before it is carried out, in order;
- * then event_log_end() and event_log_close().
+ * The driver calls it, one thread at a time: event_log_start(), then the scheduler's thread tells
+ * it each event before the scheduler handles it and each command before it is carried out, in
+ * order; then event_log_end() and event_log_close().
  *
  * It is complete: a record is never dropped. When it cannot be written (a full disk) the log ends
  * there, after a whole line, the job goes on, and event_log_close() fails. Records are gathered and
@@ -54,7 +54,7 @@ void event_log_end(event_log *log, uint64_t now_ns, const scheduler_counters *co
 /* The failure, from when it happened on; NULL while all is well. */
 const rdd_error *event_log_failure(const event_log *log);
 
-/* Writes what is left, closes and frees. RDD_E_IO when the file is not complete, then or earlier. */
+/* Writes what is left, closes and frees. Fails when the file is not complete, with the cause. */
 int event_log_close(event_log *log, rdd_error *err);
 
 #endif

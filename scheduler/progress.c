@@ -1,9 +1,9 @@
 /* progress.c: draws what progress_text.h says.
  *
  * Invariants: `drawn` is what stands at the bottom of the terminal, the cursor behind its last
- * character; empty, the cursor is at the start of a line. Whatever is written goes out in one piece,
- * with the lines taken away before it and drawn again behind it. No colours, so there is nothing
- * that NO_COLOR would turn off.
+ * character; empty, the cursor is at the start of a line. Whatever is written goes out in one
+ * piece, with the lines taken away before it and drawn again behind it. No colours, so there is
+ * nothing that NO_COLOR would turn off.
  */
 #include "progress.h"
 

@@ -34,8 +34,8 @@ void progress_update(progress *p, uint64_t now_ns, const stage_snapshot *stages,
 /* Takes away what is drawn, so that others may print: before a job's caller is woken. */
 void progress_clear(progress *p);
 
-/* Text that is to be seen (an executor's stderr), above the lines. One line or more, with or without
- * a newline at the end; what would move the cursor is replaced. */
+/* Text that is to be seen (an executor's stderr), above the lines. One line or more, with or
+ * without a newline at the end; what would move the cursor is replaced. */
 void progress_log(progress *p, const char *text, size_t size);
 
 /* What the library has to say about what it does (COMMAND_NOTE): when verbose. */

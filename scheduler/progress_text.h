@@ -14,7 +14,7 @@ typedef struct progress_stage {
     uint32_t stage, done;
     uint64_t first_ns;   /* when it was first seen */
     uint64_t printed_ns; /* when it last had a plain line, or first_ns */
-    uint64_t end_ns;     /* when it will be done, as estimated when `done` last changed; 0: unknown */
+    uint64_t end_ns;     /* when it will be done, from when `done` last changed; 0: unknown */
 } progress_stage;
 
 typedef struct progress_state {
@@ -27,7 +27,8 @@ void progress_state_update(progress_state *state, uint64_t now_ns, const stage_s
                            size_t count);
 
 /* One line per stage that has been here for `age_ns`, at most `rows`, each `columns` wide at most,
- * separated by newlines, none at the end. `stages` are those of the last update. Returns how many. */
+ * separated by newlines, none at the end. `stages` are those of the last update. Returns how many
+ * lines. */
 size_t progress_bars(const progress_state *state, uint64_t now_ns, uint64_t age_ns,
                      const stage_snapshot *stages, size_t count, uint32_t slots, size_t columns,
                      size_t rows, buf *out);

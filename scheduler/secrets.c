@@ -6,8 +6,9 @@
 static const char MASK[] = "***";
 
 /* Anywhere in a name. */
-static const char *const TELLING[] = { "password", "passwd", "passphrase", "secret",    "token",
-                                       "bearer",   "cookie", "credential", "signature", "authoriz" };
+static const char *const TELLING[] = { "password", "passwd", "passphrase", "secret", "token",
+                                       "bearer", "cookie", "credential", "signature",
+                                       "authoriz" };
 
 /* At the end of a name only: a path with "keys" in it is no secret. */
 static const char *const ENDINGS[] = { "key", "auth", "pass", "pwd" };

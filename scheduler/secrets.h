@@ -9,8 +9,8 @@
 
 #include "buf.h"
 
-/* Appends `word` with "***" for secrets. Returns whether the next word is one: this one is an option
- * such as --password, and its value is to come. */
+/* Appends `word` with "***" for secrets. Returns whether the next word is one: this one is an
+ * option such as --password, and its value is to come. */
 bool secrets_mask(buf *out, const char *word, size_t size);
 
 #endif

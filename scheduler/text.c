@@ -96,9 +96,9 @@ static uint32_t code_point(const char *at, size_t sequence)
 /* C0 and C1, line and paragraph separators, and what reorders the text around it. */
 static bool moves_cursor(uint32_t point)
 {
-    return point < 0x20 || (point >= 0x7f && point < 0xa0) || (point >= 0x200b && point <= 0x200f) ||
-           (point >= 0x2028 && point <= 0x202e) || (point >= 0x2060 && point <= 0x206f) ||
-           point == 0xfeff;
+    return point < 0x20 || (point >= 0x7f && point < 0xa0) ||
+           (point >= 0x200b && point <= 0x200f) || (point >= 0x2028 && point <= 0x202e) ||
+           (point >= 0x2060 && point <= 0x206f) || point == 0xfeff;
 }
 
 /* East Asian and emoji blocks, in the rough. Marks that combine count as one column. */

@@ -15,8 +15,8 @@ size_t text_utf8(const char *at, const char *end);
 void text_json(buf *out, const char *data, size_t size);
 
 /* One line for a terminal, `columns` wide at most; what was cut ends with "...". Characters that
- * would move the cursor, and bytes that are no UTF-8, become '?', a tab a space. Returns how wide it
- * is. */
+ * would move the cursor, and bytes that are no UTF-8, become '?', a tab a space. Returns how wide
+ * it is. */
 size_t text_fit(buf *out, const char *data, size_t size, size_t columns);
 
 /* How wide all of it would be, written with text_fit(). Never too little: a character whose width
