@@ -84,7 +84,7 @@ int lineage_order(rdd *r, rdd ***ret, size_t *ret_count, rdd_error *err)
     /* ids rise along the lineage, so r's id bounds them all */
     id_set seen = { .words = r->id / 64 + 1 };
     seen.bits = calloc(seen.words, sizeof *seen.bits);
-    CLEANUP(freep) void *bits = seen.bits;
+    CLEANUP(freep) void *bits UNUSED = seen.bits;
     buf order = { 0 }, stack = { 0 };
     if (seen.bits) {
         id_set_add(&seen, r->id);

@@ -1304,6 +1304,8 @@ typedef struct rdd_save_options {
     bool parts;     /* a directory with one file for each partition, and _SUCCESS at the end */
     bool no_header; /* CSV */
     char delimiter; /* CSV; default , */
+    const char *const *last_columns; /* CSV of rows: columns that stand at the end, in this order, */
+    size_t last_column_count;        /* wherever they first appeared */
 } rdd_save_options;
 
 /* Save to one file, or, with .parts or a path that ends in '/', to a directory. A name that ends in

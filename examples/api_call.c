@@ -270,7 +270,9 @@ int main(int argc, char **argv)
                                     .body = s.env.body, .prefix = s.env.prefix,
                                     .headers = s.env.headers),
                            .concurrency = s.concurrency, .http = s.http);
-    int saved = rdd_save_csv(rdd_zip_columns(rows, answers), s.output, .overwrite = true);
+    static const char *const LAST[] = { "_status", "_error", "_attempts" };
+    int saved = rdd_save_csv(rdd_zip_columns(rows, answers), s.output, .overwrite = true,
+                             .last_columns = LAST, .last_column_count = 3);
 
     long long failed = (long long)rdd_counter(ctx, "rows failed");
     if (failed) {

@@ -35,7 +35,7 @@ static compression compression_wanted(const saving *s, const char *path)
                                       : COMPRESSION_NONE;
 }
 
-/* Who writes a header, and who compresses: the tasks whenever they can, since there are many. */
+/* What the tasks can do they do, since there are many: compressing, and the header of structs. */
 static void action_fill(saving *s, action_kind kind, char delimiter)
 {
     save_header header = HEADER_NONE;
@@ -44,7 +44,7 @@ static void action_fill(saving *s, action_kind kind, char delimiter)
     s->act = (action){ .kind = kind,
                        .n = header,
                        .delimiter = delimiter,
-                       .compression = (uint8_t)(s->rows ? COMPRESSION_NONE : s->compression),
+                       .compression = (uint8_t)s->compression,
                        .text = rdd_str_of(s->target.staging),
                        .zero = rdd_str_of(s->target.shown) };
 }
@@ -69,6 +69,8 @@ int saving_open(saving *ret, action_kind kind, const rdd_type *type, const char 
                                           : ".txt";
     s.rows = kind == ACTION_SAVE_CSV && type_is_row(type);
     s.header = kind == ACTION_SAVE_CSV && !options->no_header;
+    s.last_columns = options->last_columns;
+    s.last_column_count = options->last_column_count;
     action_fill(&s, kind, dialect.delimiter);
     *ret = s;
     return 0;

@@ -21,10 +21,12 @@ typedef struct saving {
     save_target target;
     const rdd_type *type;
     action act;              /* what the executors do */
-    compression compression; /* of the output; act.compression is that of the parts */
+    compression compression; /* of the output, and so of the parts */
     const char *suffix;      /* of part files: ".csv" */
     bool rows;               /* CSV of rows: act's parts have no header, and columns of their own */
     bool header;             /* CSV */
+    const char *const *last_columns; /* rows: of the output; the caller's */
+    size_t last_column_count;
     const atomic_bool *interrupted;
 
     /* after the job */
@@ -67,7 +69,7 @@ void saving_final_name(const saving *s, size_t index, char name[SAVED_NAME_MAX])
 int saving_directory_make(const saving *s, rdd_error *err);
 int saving_directory_finish(const saving *s, rdd_error *err);
 
-/* A new file in the staging directory, compressed as the output is to be. */
+/* A new file in the staging directory. */
 int saving_output_create(const saving *s, const char *name, output **ret, rdd_error *err);
 
 /* The stream of SAVE_STREAM. */

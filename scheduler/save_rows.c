@@ -2,7 +2,8 @@
  *
  * The columns of all parts merge in partition order. A part's records then belong into the output
  * as they are where they have all columns in the output's order, and that is the usual case; the
- * others are read again and written with a cell for each column.
+ * others are read again and written with a cell for each column. A compressed output is made of
+ * members: the header, parts that are taken as they are, and what was written anew.
  */
 #include "save.h"
 
@@ -12,18 +13,89 @@
 
 typedef struct rows_writer {
     saving *s;
-    output *out;
-    buf pending;
+    output *place;       /* the file or stream; takes members of a compressed output */
+    output *out;         /* where records go: the place, or an open member; NULL: none is open */
+    bool began;          /* the place has a member */
+    buf pending;         /* records for `out` */
     csv_columns columns; /* of the output */
     rdd_str *cells;      /* room for a record of it */
     uint32_t *positions; /* of the part's columns in the output; as many */
-    uint64_t offset;     /* of the segment in the part's file */
     size_t index;        /* of the part */
 } rows_writer;
 
+static bool is_compressed(const rows_writer *w)
+{
+    return w->s->compression != COMPRESSION_NONE;
+}
+
+/* ---- members -------------------------------------------------------------------------------- */
+
+/* What a compressor writes to: the place, which does not end with a member. */
+typedef struct member_output {
+    output base;
+    output *place;
+} member_output;
+
+static int member_write(output *out, const void *data, size_t size, rdd_error *err)
+{
+    return output_write(((member_output *)out)->place, data, size, err);
+}
+
+static int member_finish(output *out, rdd_error *err)
+{
+    (void)out, (void)err;
+    return 0;
+}
+
+static void member_free(output *out)
+{
+    free(out);
+}
+
+static int records_begin(rows_writer *w, rdd_error *err)
+{
+    static const struct output_ops OPS = { member_write, member_finish, member_free, NULL };
+    w->began = true;
+    if (w->out)
+        return 0;
+    if (!is_compressed(w)) {
+        w->out = w->place;
+        return 0;
+    }
+    member_output *m = calloc(1, sizeof *m);
+    if (!m)
+        return error_set_memory(err, "saving rows");
+    m->base.ops = &OPS;
+    m->place = w->place;
+    output *out = &m->base;
+    int code = output_compress(&out, w->s->compression, err);
+    if (code == 0)
+        w->out = out;
+    return code;
+}
+
+static void member_drop(rows_writer *w)
+{
+    if (w->out != w->place)
+        output_free(w->out);
+    w->out = NULL;
+}
+
+static int records_end(rows_writer *w, rdd_error *err)
+{
+    if (!w->out)
+        return 0;
+    int code = output_put(w->out, &w->pending, err);
+    if (code == 0 && is_compressed(w))
+        code = output_finish(w->out, err);
+    member_drop(w);
+    return code;
+}
+
 static void rows_writer_release(rows_writer *w)
 {
-    output_free(w->out);
+    member_drop(w);
+    output_free(w->place);
     buf_release(&w->pending);
     csv_columns_release(&w->columns);
     free(w->cells);
@@ -54,6 +126,38 @@ static int columns_map(rows_writer *w, const output_part *part, uint32_t *positi
     return 0;
 }
 
+/* The place among the columns that stand last, or last_column_count for one that does not. */
+static size_t last_place(const saving *s, rdd_str name)
+{
+    size_t place = 0;
+    while (place < s->last_column_count && !rdd_str_equal(name, rdd_str_of(s->last_columns[place])))
+        place++;
+    return place;
+}
+
+/* Moves the columns that are to stand last behind the others. */
+static int columns_order(rows_writer *w, rdd_error *err)
+{
+    const saving *s = w->s;
+    if (!s->last_column_count)
+        return 0;
+    csv_columns ordered;
+    csv_columns_init(&ordered, w->columns.max);
+    csv_columns_begin(&ordered); /* one row has them all, so a name that is there twice stays so */
+    int code = 0;
+    for (size_t round = 0; round <= s->last_column_count; round++) {
+        size_t place = round ? round - 1 : s->last_column_count;
+        for (uint32_t i = 0; i < w->columns.count && code == 0; i++) {
+            uint32_t ignored;
+            if (last_place(s, w->columns.items[i].name) == place)
+                code = csv_columns_find(&ordered, w->columns.items[i].name, &ignored, err);
+        }
+    }
+    csv_columns_release(&w->columns);
+    w->columns = ordered;
+    return code;
+}
+
 static int columns_merge(rows_writer *w, rdd_error *err)
 {
     csv_columns_init(&w->columns, (uint32_t)u64_min((uint64_t)conf_int("save.columns_max"),
@@ -63,6 +167,9 @@ static int columns_merge(rows_writer *w, rdd_error *err)
         if (code < 0)
             return code;
     }
+    int code = columns_order(w, err);
+    if (code < 0)
+        return code;
     w->cells = calloc(w->columns.count + 1, sizeof *w->cells);
     w->positions = calloc(w->columns.count + 1, sizeof *w->positions);
     return w->cells && w->positions ? 0 : error_set_memory(err, "saving rows");
@@ -82,41 +189,51 @@ static bool is_complete(const rows_writer *w, const part_segment *segment)
 }
 
 /* Cells that the segment does not have are missing: nothing ever writes to their places. */
-static int record_copy(rows_writer *w, const part_segment *segment, const csv_record *record,
+static int record_copy(rows_writer *w, uint32_t column_count, const csv_record *record,
                        rdd_error *err)
 {
-    if (record->count != segment->columns)
-        return error_set(err, RDD_E_IO, "%s: the file of partition %zu was changed",
-                         w->s->target.shown, w->index);
-    for (uint32_t i = 0; i < segment->columns; i++)
+    for (uint32_t i = 0; i < column_count; i++)
         w->cells[w->positions[i]] = record->cells[i];
     csv_record_write(&w->pending, w->cells, w->columns.count, w->s->act.delimiter);
     return rows_put(w, err);
 }
 
-static int segment_read(rows_writer *w, const part_segment *segment, csv_reader *r, rdd_error *err)
+static int part_changed(const rows_writer *w, rdd_error *err)
 {
-    const csv_record *records;
-    uint64_t rows = 0;
-    ssize_t got;
-    while ((got = csv_reader_next(r, &records, err)) > 0) {
-        for (ssize_t i = 0; i < got; i++) {
-            int code = record_copy(w, segment, &records[i], err);
-            if (code < 0)
-                return code;
-        }
-        rows += (uint64_t)got;
-    }
-    if (got < 0)
-        return (int)got;
-    if (rows != segment->rows)
-        return error_set(err, RDD_E_IO, "%s: the file of partition %zu was changed",
-                         w->s->target.shown, w->index);
-    return 0;
+    return error_set(err, RDD_E_IO, "%s: the file of partition %zu was changed",
+                     w->s->target.shown, w->index);
 }
 
-static int segment_rewrite(rows_writer *w, const part_segment *segment, rdd_error *err)
+/* Copies the records of some segments, which follow each other in what is read. */
+static int segments_read(rows_writer *w, const part_segment *segments, size_t count, csv_reader *r,
+                         rdd_error *err)
 {
+    const csv_record *records;
+    uint64_t rows = 0; /* of the first segment */
+    ssize_t got;
+    memset(w->cells, 0, w->columns.count * sizeof *w->cells);
+    while ((got = csv_reader_next(r, &records, err)) > 0)
+        for (ssize_t i = 0; i < got; i++) {
+            for (; count && rows == segments->rows; rows = 0, count--)
+                segments++;
+            if (!count || records[i].count != segments->columns)
+                return part_changed(w, err);
+            int code = record_copy(w, segments->columns, &records[i], err);
+            if (code < 0)
+                return code;
+            rows++;
+        }
+    if (got < 0)
+        return (int)got;
+    return count == 1 && rows == segments->rows ? 0 : part_changed(w, err);
+}
+
+static int segments_rewrite(rows_writer *w, const part_segment *segments, size_t count,
+                            csv_range range, rdd_error *err)
+{
+    static const input_format FORMATS[] = { [COMPRESSION_NONE] = INPUT_PLAIN,
+                                            [COMPRESSION_GZ] = INPUT_GZIP,
+                                            [COMPRESSION_ZST] = INPUT_ZSTD };
     char name[PART_NAME_MAX];
     saving_part_name(w->s, w->index, name);
     CLEANUP(freep) char *path = save_target_path(&w->s->target, name);
@@ -124,82 +241,113 @@ static int segment_rewrite(rows_writer *w, const part_segment *segment, rdd_erro
         return error_set_memory(err, "saving rows");
     const input_file file = { .path = path,
                               .name = w->s->target.shown,
-                              .size = w->s->parts[w->index].size };
-    const csv_range range = { .offset = w->offset,
-                              .end = w->offset + segment->size,
-                              .line = 1,
-                              .record = 1 };
-    const csv_options options = { .dialect = { .delimiter = w->s->act.delimiter },
-                                  .nul_allowed = true,
-                                  .record_max = segment->size,
-                                  .cells_max = segment->columns + 1 };
+                              .size = w->s->parts[w->index].size,
+                              .format = FORMATS[w->s->compression] };
+    csv_options options = { .dialect = { .delimiter = w->s->act.delimiter },
+                            .nul_allowed = true,
+                            .record_max = 1,
+                            .cells_max = segments[count - 1].columns + 1 };
+    for (size_t i = 0; i < count; i++)
+        options.record_max = size_max(options.record_max, segments[i].size);
     CLEANUP(csv_reader_freep) csv_reader *r = NULL;
-    int code = csv_reader_open(input_provider_local(), &file, range, &options, &r, err);
-    if (code < 0)
-        return code;
-    memset(w->cells, 0, w->columns.count * sizeof *w->cells);
-    return segment_read(w, segment, r, err);
+    int code = records_begin(w, err);
+    if (code == 0)
+        code = csv_reader_open(input_provider_local(), &file, range, &options, &r, err);
+    return code < 0 ? code : segments_read(w, segments, count, r, err);
 }
 
 /* Rows that came before any column was known have no bytes. */
-static int segment_of_nothing(rows_writer *w, const part_segment *segment, rdd_error *err)
+static int nothing_write(rows_writer *w, const part_segment *segment, rdd_error *err)
 {
     memset(w->cells, 0, w->columns.count * sizeof *w->cells);
-    for (uint64_t i = 0; i < segment->rows && w->columns.count; i++) {
+    int code = w->columns.count ? records_begin(w, err) : 0;
+    for (uint64_t i = 0; code == 0 && i < segment->rows && w->columns.count; i++) {
         csv_record_write(&w->pending, w->cells, w->columns.count, w->s->act.delimiter);
-        int code = rows_put(w, err);
-        if (code < 0)
-            return code;
+        code = rows_put(w, err);
     }
-    return 0;
+    return code;
 }
 
-static int segment_copy(rows_writer *w, const part_segment *segment, int fd, rdd_error *err)
+/* Bytes of a part's file, as they are: records, or members. */
+static int bytes_copy(rows_writer *w, int fd, uint64_t offset, uint64_t size, rdd_error *err)
 {
-    int code = output_put(w->out, &w->pending, err);
+    w->began = true;
+    int code = records_end(w, err);
     if (code == 0)
         code = saving_check(w->s, err);
     if (code == 0)
-        code = output_copy(w->out, fd, w->s->target.shown, w->offset, segment->size, err);
+        code = output_copy(w->place, fd, w->s->target.shown, offset, size, err);
     return code;
+}
+
+static int plain_write(rows_writer *w, const output_part *part, uint32_t first, int fd,
+                       rdd_error *err)
+{
+    uint64_t offset = 0;
+    int code = 0;
+    for (uint32_t i = first; code == 0 && i < part->segment_count; i++) {
+        const part_segment *segment = &part->segments[i];
+        const csv_range range = { .offset = offset, .end = offset + segment->size, .line = 1,
+                                  .record = 1 };
+        if (is_complete(w, segment))
+            code = bytes_copy(w, fd, offset, segment->size, err);
+        else
+            code = segments_rewrite(w, segment, 1, range, err);
+        offset += segment->size;
+    }
+    return code;
+}
+
+/* All of the file or nothing of it can be taken as it is. */
+static int compressed_write(rows_writer *w, const output_part *part, uint32_t first, int fd,
+                            rdd_error *err)
+{
+    uint32_t count = part->segment_count - first;
+    if (!count)
+        return 0;
+    if (count == 1 && is_complete(w, &part->segments[first]))
+        return bytes_copy(w, fd, 0, part->size, err);
+    return segments_rewrite(w, part->segments + first, count, CSV_RANGE_ALL, err);
 }
 
 static int part_write(rows_writer *w, size_t index, rdd_error *err)
 {
     const output_part *part = &w->s->parts[index];
     w->index = index;
-    w->offset = 0;
     CLEANUP(closep) int fd = saving_part_open(w->s, index, err);
     int code = fd < 0 ? fd : columns_map(w, part, w->positions, err);
-    for (uint32_t i = 0; code == 0 && i < part->segment_count; i++) {
-        const part_segment *segment = &part->segments[i];
-        if (!segment->columns)
-            code = segment_of_nothing(w, segment, err);
-        else if (is_complete(w, segment))
-            code = segment_copy(w, segment, fd, err);
-        else
-            code = segment_rewrite(w, segment, err);
-        w->offset += segment->size;
-    }
-    return code;
+    uint32_t first = part->segment_count && !part->segments[0].columns;
+    if (code == 0 && first)
+        code = nothing_write(w, &part->segments[0], err);
+    if (code < 0)
+        return code;
+    return is_compressed(w) ? compressed_write(w, part, first, fd, err)
+                            : plain_write(w, part, first, fd, err);
 }
 
 /* ---- the output ----------------------------------------------------------------------------- */
 
 static int header_write(rows_writer *w, rdd_error *err)
 {
-    return w->s->header ? csv_columns_write(&w->columns, &w->pending, w->s->act.delimiter, err) : 0;
+    if (!w->s->header || !w->columns.count)
+        return 0;
+    int code = records_begin(w, err);
+    return code < 0 ? code
+                    : csv_columns_write(&w->columns, &w->pending, w->s->act.delimiter, err);
 }
 
-static int output_close(rows_writer *w, rdd_error *err)
+/* A compressed file that holds nothing is not empty. */
+static int place_close(rows_writer *w, rdd_error *err)
 {
-    int code = output_put(w->out, &w->pending, err);
+    int code = w->began ? 0 : records_begin(w, err);
     if (code == 0)
-        code = output_finish(w->out, err);
-    output_free(TAKE(w->out));
+        code = records_end(w, err);
+    if (code == 0)
+        code = output_finish(w->place, err);
+    output_free(TAKE(w->place));
+    w->began = false;
     return code;
 }
-
 static int write_joined(rows_writer *w, rdd_error *err)
 {
     int code = header_write(w, err);
@@ -209,7 +357,7 @@ static int write_joined(rows_writer *w, rdd_error *err)
         saving_part_name(w->s, i, name);
         unlinkat(w->s->target.staging_fd, name, 0);
     }
-    return code < 0 ? code : output_close(w, err);
+    return code < 0 ? code : place_close(w, err);
 }
 
 /* Every file has all columns and a header of its own, so that each can be read alone. */
@@ -219,13 +367,13 @@ static int write_directory(rows_writer *w, rdd_error *err)
     for (size_t i = 0; code == 0 && i < w->s->count; i++) {
         char name[SAVED_NAME_MAX];
         saving_final_name(w->s, i, name);
-        code = saving_output_create(w->s, name, &w->out, err);
+        code = saving_output_create(w->s, name, &w->place, err);
         if (code == 0)
             code = header_write(w, err);
         if (code == 0)
             code = part_write(w, i, err);
         if (code == 0)
-            code = output_close(w, err);
+            code = place_close(w, err);
     }
     return code < 0 ? code : saving_directory_finish(w->s, err);
 }
@@ -241,12 +389,12 @@ int commit_rows(saving *s, rdd_error *err)
         code = write_directory(&w, err);
         return code < 0 ? code : save_target_publish(&s->target, SAVED_DIRECTORY, err);
     case SAVE_FILE:
-        code = saving_output_create(s, SAVED_FILE, &w.out, err);
+        code = saving_output_create(s, SAVED_FILE, &w.place, err);
         if (code == 0)
             code = write_joined(&w, err);
         return code < 0 ? code : save_target_publish(&s->target, SAVED_FILE, err);
     case SAVE_STREAM: break;
     }
-    code = saving_output_stream(s, &w.out, err);
+    code = saving_output_stream(s, &w.place, err);
     return code < 0 ? code : write_joined(&w, err);
 }
