@@ -29,9 +29,10 @@ static const progress_stage *state_find(const progress_state *state, uint32_t st
 static uint64_t estimate_end(const progress_stage *st, const stage_snapshot *shot, uint64_t now_ns)
 {
     double elapsed = (double)(now_ns - st->first_ns);
-    if (elapsed <= 0 || shot->done == 0)
+    if (elapsed <= 0 || shot->done <= st->first_done)
         return 0;
-    double left = elapsed * (double)(shot->total - shot->done) / (double)shot->done;
+    double left = elapsed * (double)(shot->total - shot->done) /
+                  (double)(shot->done - st->first_done);
     return now_ns + (uint64_t)(left < 1e18 ? left : 1e18);
 }
 
@@ -45,8 +46,9 @@ void progress_state_update(progress_state *state, uint64_t now_ns, const stage_s
         if (had)
             *st = *had;
         else
-            *st = (progress_stage){ .stage = stages[i].stage, .first_ns = now_ns,
-                                    .printed_ns = now_ns };
+            *st = (progress_stage){ .stage = stages[i].stage, .done = stages[i].done,
+                                    .first_ns = now_ns, .first_records = stages[i].records,
+                                    .first_done = stages[i].done, .printed_ns = now_ns };
         if (st->done != stages[i].done) {
             st->done = stages[i].done;
             st->end_ns = estimate_end(st, &stages[i], now_ns);
@@ -106,7 +108,8 @@ static figures figures_of(const progress_stage *st, const stage_snapshot *shot, 
     figures f = { .count = 0 };
     snprintf(f.counts, sizeof f.counts, "%" PRIu32 "+%" PRIu32 "/%" PRIu32, shot->done,
              shot->running, shot->total);
-    if (rate_text(f.texts[f.count], shot->records, now_ns - st->first_ns))
+    if (rate_text(f.texts[f.count], shot->records - u64_min(st->first_records, shot->records),
+                  now_ns - st->first_ns))
         f.count++;
     if (!slots)
         snprintf(f.texts[f.count++], FIGURE_SIZE, "waits for an executor");

@@ -12,9 +12,11 @@ enum { PROGRESS_STAGES_MAX = 16 }; /* that are shown at once */
 /* What is remembered of a stage from one update to the next. */
 typedef struct progress_stage {
     uint32_t stage, done;
-    uint64_t first_ns;   /* when it was first seen */
-    uint64_t printed_ns; /* when it last had a plain line, or first_ns */
-    uint64_t end_ns;     /* when it will be done, from when `done` last changed; 0: unknown */
+    uint64_t first_ns;      /* when it was first seen, and how far it was then */
+    uint64_t first_records;
+    uint32_t first_done;
+    uint64_t printed_ns;    /* when it last had a plain line, or first_ns */
+    uint64_t end_ns;        /* when it will be done, from when `done` last changed; 0: unknown */
 } progress_stage;
 
 typedef struct progress_state {

@@ -73,6 +73,20 @@ static void what_is_left_counts_down_between_waves(void **state)
                 "stage 0 x  7+1/8  1:00:00 left");
 }
 
+static void what_was_done_before_it_was_seen_does_not_count(void **state)
+{
+    (void)state;
+    progress_state seen = { 0 };
+    stage_snapshot shot = shot_of(0, "x", 20, 2, 40, 1000);
+    progress_state_update(&seen, T, &shot, 1);
+    expect_bars(&seen, T + NS_PER_S, &shot, 1, 35, 1, "stage 0 x  [=======>      ] 20+2/40");
+    shot.done = 25;
+    shot.records = 1250;
+    progress_state_update(&seen, T + 5 * NS_PER_S, &shot, 1);
+    expect_bars(&seen, T + 5 * NS_PER_S, &shot, 1, 45, 1,
+                "stage 0 x  25+2/40  50 rec/s  0:15 left");
+}
+
 static void several_lines_stand_under_each_other(void **state)
 {
     (void)state;
@@ -499,6 +513,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_says_how_far_a_stage_is),
         cmocka_unit_test(what_is_left_counts_down_between_waves),
+        cmocka_unit_test(what_was_done_before_it_was_seen_does_not_count),
         cmocka_unit_test(several_lines_stand_under_each_other),
         cmocka_unit_test(numbers_are_never_cut),
         cmocka_unit_test(no_line_is_too_wide),
