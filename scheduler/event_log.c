@@ -153,6 +153,8 @@ const rdd_error *event_log_failure(const event_log *log)
 
 int event_log_close(event_log *log, rdd_error *err)
 {
+    if (!log)
+        return 0;
     int code = log_file_close(&log->file, err);
     free(log->stages);
     free(log);
