@@ -13,7 +13,8 @@
  *     finish. Slow tasks wait here, not in an executor's queue, so that whoever is free takes them.
  *   - FAILED and CRASHED cost the task an attempt, and after `attempts_max` the job fails with the
  *     first cause; at once when the cause is one that another attempt would meet again (bad data, a
- *     limit, a spent budget). A task runs again elsewhere than where it failed, if there is another executor.
+ *     limit, a spent budget). A task runs again elsewhere than where it failed, if there is another
+ *     executor.
  *   - A lost task runs again for free, `losses_max` times.
  *   - A suspect runs alone: on an executor that has nothing else, so that what happens there is its
  *     own doing and is charged as a crash. Suspect is a task that the executor says may have taken

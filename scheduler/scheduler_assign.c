@@ -26,6 +26,7 @@ void assign(scheduler *s, executor *told)
     } else if (told && s->waiting) {
         fill_queue(s, told);
     }
+    fill_slots(s); /* a queue may have taken those that stood before one that fits a free slot */
 }
 
 /* -- Stages that have tasks to hand out -------------------------------------------------------- */
@@ -97,7 +98,7 @@ void task_wait_again(scheduler *s, stage *st, uint32_t trouble_index)
         s->suspects_last = st;
         return;
     }
-    queue_push(st, &st->retries, trouble_index);
+    queue_push(st, t->watched ? &st->watched : &st->retries, trouble_index);
     if (st->runnable)
         s->waiting++;
     else
@@ -185,22 +186,38 @@ static void flights_began(scheduler *s, executor *x, stage *st, uint32_t count)
     s->counters.launched += count;
 }
 
+/* The next one that fits x, of those that wait longest, or INDEX_NONE; what it comes behind. */
+static uint32_t queue_find(const scheduler *s, const stage *st, const trouble_queue *q,
+                           const executor *x, uint32_t *ret_previous)
+{
+    uint32_t at = q->first;
+    *ret_previous = INDEX_NONE;
+    for (int looked = 0; at != INDEX_NONE; looked++) {
+        if (trouble_fits(s, &st->troubles[at], x))
+            return at;
+        if (looked == LOOK_AHEAD)
+            return INDEX_NONE;
+        *ret_previous = at;
+        at = st->troubles[at].next;
+    }
+    return INDEX_NONE;
+}
+
+static uint32_t queue_launch(scheduler *s, stage *st, trouble_queue *q, executor *x, uint32_t max)
+{
+    uint32_t count = 0, at, previous;
+    for (; count < max && (at = queue_find(s, st, q, x, &previous)) != INDEX_NONE; count++) {
+        queue_remove(st, q, previous, at);
+        flight_begin(s, x, st, st->troubles[at].partition, at);
+    }
+    return count;
+}
+
 /* Up to `max` tasks of one stage onto x: those that run again, then fresh ones. */
 static uint32_t stage_launch(scheduler *s, stage *st, executor *x, uint32_t max)
 {
-    uint32_t count = 0, previous = INDEX_NONE;
-    for (uint32_t at = st->retries.first, next, looked = 0;
-         at != INDEX_NONE && count < max && looked < LOOK_AHEAD; at = next) {
-        next = st->troubles[at].next;
-        if (trouble_fits(s, &st->troubles[at], x)) {
-            queue_remove(st, &st->retries, previous, at);
-            flight_begin(s, x, st, st->troubles[at].partition, at);
-            count++;
-        } else {
-            previous = at;
-            looked++;
-        }
-    }
+    uint32_t count = queue_launch(s, st, &st->watched, x, max);
+    count += queue_launch(s, st, &st->retries, x, max - count);
     uint32_t fresh = (uint32_t)size_min(max - count, st->spec->task_count - st->fresh);
     for (uint32_t i = 0; i < fresh; i++)
         flight_begin(s, x, st, st->fresh++, INDEX_NONE);
@@ -214,20 +231,17 @@ static uint32_t stage_launch(scheduler *s, stage *st, executor *x, uint32_t max)
 
 bool stage_fits(const scheduler *s, const stage *st, const executor *x)
 {
-    if (st->fresh < st->spec->task_count)
-        return true;
-    uint32_t at = st->retries.first;
-    for (int looked = 0; at != INDEX_NONE && looked < LOOK_AHEAD; looked++) {
-        if (trouble_fits(s, &st->troubles[at], x))
-            return true;
-        at = st->troubles[at].next;
-    }
-    return false;
+    uint32_t previous;
+    return st->fresh < st->spec->task_count ||
+           queue_find(s, st, &st->watched, x, &previous) != INDEX_NONE ||
+           queue_find(s, st, &st->retries, x, &previous) != INDEX_NONE;
 }
 
 /* How many tasks of this stage x may have queued beyond its slots. */
 static uint32_t queue_limit(const scheduler *s, const executor *x, const stage *st)
 {
+    if (st->watched.count) /* let it drain, so that they get slots */
+        return 0;
     if (!st->done) /* nobody knows yet how long they take: one, unless others could run it now */
         return stage_waiting(st) >= s->slots;
     uint64_t in_time = s->conf.prefetch_ns * x->slots / u64_max(st->run_ns_average, 1);
@@ -326,14 +340,8 @@ static void suspect_launch(scheduler *s, executor *x)
         job_fail(s, st->job, &error);
         return;
     }
-    uint32_t previous = INDEX_NONE, at = st->suspects.first;
-    for (int looked = 0; at != INDEX_NONE && looked < LOOK_AHEAD; looked++) {
-        if (trouble_fits(s, &st->troubles[at], x))
-            break;
-        previous = at;
-        at = st->troubles[at].next;
-    }
-    if (at == INDEX_NONE || !trouble_fits(s, &st->troubles[at], x)) {
+    uint32_t previous, at = queue_find(s, st, &st->suspects, x, &previous);
+    if (at == INDEX_NONE) {
         previous = INDEX_NONE;
         at = st->suspects.first;
     }

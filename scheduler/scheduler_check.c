@@ -5,14 +5,15 @@
  */
 #include "scheduler_state.h"
 
-static uint32_t queue_check(const stage *st, const trouble_queue *q, bool suspects)
+static uint32_t queue_check(const stage *st, const trouble_queue *q)
 {
     uint32_t count = 0, last = INDEX_NONE, at = q->first;
     ASSERT((q->first == INDEX_NONE) == (q->count == 0));
     for (; at != INDEX_NONE; at = st->troubles[at].next) {
         ASSERT(at < st->trouble_count);
         const trouble *t = &st->troubles[at];
-        ASSERT(t->suspect == suspects);
+        ASSERT(t->suspect == (q == &st->suspects));
+        ASSERT(t->suspect || t->watched == (q == &st->watched));
         ASSERT(st->tasks[t->partition] == task_word_of(TASK_WAITING, at));
         last = at;
         count++;
@@ -47,7 +48,8 @@ static void stage_tasks_check(const scheduler *s, const stage *st)
             break;
         }
     }
-    uint32_t waiting = queue_check(st, &st->retries, false) + queue_check(st, &st->suspects, true);
+    uint32_t waiting = queue_check(st, &st->retries) + queue_check(st, &st->watched) +
+                       queue_check(st, &st->suspects);
     ASSERT(counts[TASK_FRESH] == st->spec->task_count - st->fresh);
     ASSERT(counts[TASK_WAITING] == waiting);
     ASSERT(counts[TASK_FLYING] == st->flying);

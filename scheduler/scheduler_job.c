@@ -183,7 +183,8 @@ static int job_new(job **ret, job_spec *spec, rdd_error *err)
         st->job = j;
         st->index = i;
         st->parents_left = st->spec->parent_count;
-        st->retries = st->suspects = (trouble_queue){ INDEX_NONE, INDEX_NONE, 0 };
+        st->retries = (trouble_queue){ INDEX_NONE, INDEX_NONE, 0 };
+        st->watched = st->suspects = st->retries;
         for (uint32_t p = 0; p < st->spec->parent_count; p++) {
             ASSERT(st->spec->parents[p] < i);
             j->stages[st->spec->parents[p]].child_count++;

@@ -11,7 +11,7 @@
  * The state of a task is one word: where it is in its life, and an index.
  *
  *   FRESH    never launched: its partition is not below stage.fresh
- *   WAITING  to run again; index of its trouble, which is in `retries` or in `suspects`
+ *   WAITING  to run again; index of its trouble, which is in one of three queues
  *   FLYING   handed to an executor; index of its flight
  *   DONE     an outcome was accepted; index of its trouble, or INDEX_NONE
  *
@@ -64,10 +64,11 @@ typedef struct trouble {
     uint32_t partition;
     uint32_t attempts;   /* begun: the number of the next one */
     uint32_t failures, losses;
-    uint32_t suspicion;  /* in halves of a loss */
+    uint32_t suspicion;  /* executors that were lost while it ran */
     uint32_t failed_on;  /* executor of the last failure, or INDEX_NONE */
     uint32_t next;       /* in its queue, or INDEX_NONE */
-    bool suspect;        /* from now on it runs alone */
+    bool watched;        /* was lost with an executor: waits in `watched` from now on */
+    bool suspect;        /* waits in `suspects` from now on */
 } trouble;
 
 /* Troubles that wait, oldest first. */
@@ -89,7 +90,9 @@ struct stage {
     task_word *tasks;        /* from the start of the stage to the end of the job */
     uint32_t fresh;          /* the next partition that was never launched */
     uint32_t flying, done;   /* how many tasks */
-    trouble_queue retries, suspects;
+    trouble_queue retries;   /* to run again, like any other */
+    trouble_queue watched;   /* again, but on a slot and in no queue: so it is known what ran */
+    trouble_queue suspects;  /* again, alone */
     trouble *troubles;
     size_t trouble_count, trouble_capacity;
 
@@ -244,9 +247,10 @@ void outcomes_handle(scheduler *s, event *e);
  * had, oldest first. */
 void flight_lost(scheduler *s, uint32_t index, uint32_t position, const rdd_error *cause);
 
+/* Its tasks that any executor may take; suspects are not among them. */
 static inline uint32_t stage_waiting(const stage *st)
 {
-    return st->spec->task_count - st->fresh + st->retries.count;
+    return st->spec->task_count - st->fresh + st->retries.count + st->watched.count;
 }
 
 /* -- scheduler_executor.c ---------------------------------------------------------------------- */

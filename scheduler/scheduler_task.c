@@ -90,7 +90,7 @@ void flight_lost(scheduler *s, uint32_t index, uint32_t position, const rdd_erro
     s->counters.lost++;
     if (f.stage->job->state == JOB_ENDING) {
         job_landed(s, f.stage->job);
-    } else if (f.alone && !x->replacing) {
+    } else if (f.alone) {
         task_blamed(s, &f, "executor was lost", cause);
     } else {
         loss ran_or_not = position < x->slots ? LOSS_RUNNING : LOSS_QUEUED;
@@ -116,7 +116,7 @@ static void outcome_handle(scheduler *s, executor *x, uint32_t index, outcome *o
 {
     flight f = s->flights[index];
     job *j = f.stage->job;
-    rdd_error unknown, *cause = o->error ? o->error : &unknown;
+    rdd_error unknown, *cause = o->error;
     flight_end(s, x, index);
     if (UNLIKELY(j->state == JOB_ENDING)) {
         s->counters.cancelled++;
@@ -129,9 +129,10 @@ static void outcome_handle(scheduler *s, executor *x, uint32_t index, outcome *o
         return;
     }
     scheduler_discard(s, j->spec->job_id, o);
-    if (!o->error)
-        error_set(&unknown, o->status == OUTCOME_CRASHED ? RDD_E_CRASH : RDD_E_LOST, "%s",
-                  NO_REASON);
+    if (!cause) {
+        cause = &unknown;
+        error_set(cause, o->status == OUTCOME_CRASHED ? RDD_E_CRASH : RDD_E_LOST, "%s", NO_REASON);
+    }
     switch (o->status) {
     case OUTCOME_OK:
         break;
@@ -197,7 +198,7 @@ static void task_accepted(scheduler *s, executor *x, const flight *f, outcome *o
     s->counters.accepted++;
 
     /* Of the last dozen tasks or so; a time beyond all reason (it came over the wire) is cut. */
-    uint64_t run_ns = u64_min(o->metrics.run_ns, 24 * 3600 * NS_PER_S);
+    uint64_t run_ns = u64_min(o->metrics.run_ns, NS_PER_S * 3600 * 24);
     uint64_t average = st->run_ns_average;
     st->run_ns_average = st->done ? average - average / 8 + run_ns / 8 : run_ns;
     st->records += o->metrics.records;
@@ -236,8 +237,8 @@ static trouble *trouble_of(scheduler *s, const flight *f, uint32_t *ret_index)
 /* Causes that another attempt meets again: bad data, bad usage, a limit, a budget that is spent. */
 static bool cause_is_final(rdd_code code)
 {
-    return code == RDD_E_USAGE || code == RDD_E_TYPE || code == RDD_E_INPUT || code == RDD_E_EXISTS ||
-           code == RDD_E_LIMIT || code == RDD_E_HTTP;
+    return code == RDD_E_USAGE || code == RDD_E_TYPE || code == RDD_E_INPUT ||
+           code == RDD_E_EXISTS || code == RDD_E_LIMIT || code == RDD_E_HTTP;
 }
 
 /* Costs an attempt. `cause` gets filled with where it happened. */
@@ -245,14 +246,12 @@ static void task_failed(scheduler *s, const flight *f, rdd_error *cause)
 {
     stage *st = f->stage;
     uint32_t index, max = st->spec->attempts_max ? st->spec->attempts_max : s->conf.attempts_max;
+    error_fill(cause, f);
+    st->attempts_failed++;
     if (cause_is_final(cause->code)) {
-        error_fill(cause, f);
-        st->attempts_failed++;
         job_fail(s, st->job, cause);
         return;
     }
-    error_fill(cause, f);
-    st->attempts_failed++;
     trouble *t = trouble_of(s, f, &index);
     if (!t)
         return;

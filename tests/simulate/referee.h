@@ -81,7 +81,7 @@ static inline void referee_release(referee *r)
     free(r->live);
 }
 
-/* -- Judging commands --------------------------------------------------------------------------- */
+/* -- Judging commands ------------------------------------------------------------------------- */
 
 static inline void referee_digest(referee *r, uint64_t value)
 {
@@ -198,6 +198,8 @@ static inline void referee_command(referee *r, const command *c)
         ASSERT(r->seats[c->executor].incarnation == c->incarnation);
         for (size_t t = 0; t < r->seats[c->executor].count; t++)
             holds |= r->seats[c->executor].tasks[t].stage == c->stage;
+        /* Or it did, until later outcomes of the same event. */
+        holds |= r->event->kind == EVENT_OUTCOMES && r->event->executor == c->executor;
         ASSERT(holds);
         break;
     case COMMAND_REPLACE:
@@ -220,7 +222,7 @@ static inline void referee_command(referee *r, const command *c)
     }
 }
 
-/* -- Steps -------------------------------------------------------------------------------------- */
+/* -- Steps ------------------------------------------------------------------------------------ */
 
 /* The tasks that the event's outcomes end; they are live if their executor has them. */
 static inline void referee_outcomes(referee *r, const event *e)
@@ -257,11 +259,36 @@ static inline void referee_lose(referee *r, uint32_t executor)
     at->up = false;
 }
 
+/* A new job. Its stage ids must be consecutive. */
+static inline void referee_register(referee *r, const job_spec *spec)
+{
+    ASSERT(spec->job_id < JOBS_MAX);
+    job_record *j = &r->jobs[spec->job_id];
+    *j = (job_record){ .submitted = true, .stage_first = spec->stages[0].id,
+                       .stage_count = spec->stage_count };
+    for (uint32_t i = 0; i < spec->stage_count; i++) {
+        const stage_spec *from = &spec->stages[i];
+        ASSERT(from->id < STAGES_MAX);
+        ASSERT(from->id == j->stage_first + i);
+        ASSERT(from->parent_count <= ARRAY_SIZE(r->stages[0].parents));
+        stage_record *st = &r->stages[from->id];
+        *st = (stage_record){ .job_id = spec->job_id, .task_count = from->task_count,
+                              .parent_count = from->parent_count,
+                              .launched = calloc(from->task_count + 1, sizeof(uint32_t)),
+                              .accepted = calloc(from->task_count + 1, sizeof(bool)) };
+        ASSERT(st->launched && st->accepted);
+        for (uint32_t p = 0; p < from->parent_count; p++)
+            st->parents[p] = spec->stages[from->parents[p]].id;
+    }
+}
+
 /* One event, which stays the caller's (its outcomes' errors too); r->out has the commands. */
 static inline void referee_step(referee *r, event *e)
 {
     seat *at = &r->seats[e->executor];
     r->event = e;
+    if (e->kind == EVENT_JOB_SUBMIT)
+        referee_register(r, e->job);
     if (e->kind == EVENT_OUTCOMES)
         referee_outcomes(r, e);
     if (e->kind == EVENT_EXECUTOR_LOST && at->up && at->incarnation == e->incarnation)
@@ -318,27 +345,9 @@ static inline void referee_stop(referee *r)
     referee_step(r, &e);
 }
 
-/* Takes the spec over. Stage ids must be consecutive. */
+/* Takes the spec over. */
 static inline void referee_submit(referee *r, job_spec *spec)
 {
-    ASSERT(spec->job_id < JOBS_MAX);
-    job_record *j = &r->jobs[spec->job_id];
-    *j = (job_record){ .submitted = true, .stage_first = spec->stages[0].id,
-                       .stage_count = spec->stage_count };
-    for (uint32_t i = 0; i < spec->stage_count; i++) {
-        const stage_spec *from = &spec->stages[i];
-        ASSERT(from->id < STAGES_MAX);
-        ASSERT(from->id == j->stage_first + i);
-        ASSERT(from->parent_count <= ARRAY_SIZE(r->stages[0].parents));
-        stage_record *st = &r->stages[from->id];
-        *st = (stage_record){ .job_id = spec->job_id, .task_count = from->task_count,
-                              .parent_count = from->parent_count,
-                              .launched = calloc(from->task_count + 1, sizeof(uint32_t)),
-                              .accepted = calloc(from->task_count + 1, sizeof(bool)) };
-        ASSERT(st->launched && st->accepted);
-        for (uint32_t p = 0; p < from->parent_count; p++)
-            st->parents[p] = spec->stages[from->parents[p]].id;
-    }
     event e = { .kind = EVENT_JOB_SUBMIT, .job = spec };
     referee_step(r, &e);
     ASSERT(!e.job);

@@ -6,7 +6,7 @@ static bool alone(uint32_t executor, uint32_t partition)
     return holds(executor) == 1 && oldest(executor).partition == partition;
 }
 
-/* -- Losses ------------------------------------------------------------------------------------- */
+/* -- Losses ----------------------------------------------------------------------------------- */
 
 static void lost_tasks_run_again_for_free(void **state)
 {
@@ -51,7 +51,8 @@ static void a_task_is_lost_so_many_times_and_no_more(void **state)
     assert_int_equal(oldest(0).attempt, 15);
     answer(0, OUTCOME_LOST, "worker out of memory");
     assert_failed_with(1, RDD_E_LOST,
-                       "lost 16 times without running to its end, the last time: worker out of memory");
+                       "lost 16 times without running to its end, the last time: worker out of "
+                       "memory");
     assert_int_equal(error_of(1)->partition, 0);
     world_end();
 }
@@ -64,7 +65,7 @@ static void an_executor_may_come_back_unannounced(void **state)
     submit(1, 2);
     task_id before = oldest(0);
     up(0, 1); /* a newer incarnation: the old one is gone */
-    assert_int_equal(holds(0), 2);
+    assert_int_equal(holds(0), 1);
     assert_int_equal(oldest(0).attempt, 1);
     referee_outcome(&world, 0, before, OUTCOME_OK, NULL);
     assert_int_equal(scheduler_count(world.s).stale, 1);
@@ -79,7 +80,7 @@ static void an_executor_may_come_back_unannounced(void **state)
     world_end();
 }
 
-/* -- Suspects ----------------------------------------------------------------------------------- */
+/* -- Suspects --------------------------------------------------------------------------------- */
 
 static void a_suspect_runs_alone(void **state)
 {
@@ -131,6 +132,39 @@ static void a_suspect_that_does_it_again_alone_is_blamed(void **state)
     world_end();
 }
 
+static void deaths_with_a_lone_task_do_not_exclude_their_executor(void **state)
+{
+    (void)state;
+    scheduler_conf conf = scheduler_conf_default();
+    conf.attempts_max = 12;
+    world_begin_with(conf);
+    up(0, 1);
+    submit(1, 1);
+    suspect(0);
+    for (int i = 0; i < 12; i++) {
+        assert_true(alone(0, 0));
+        referee_lost(&world, 0, "gone");
+        up(0, 1);
+    }
+    assert_int_equal(error_of(1)->code, RDD_E_CRASH);
+    world_end();
+}
+
+static void a_lone_task_is_not_charged_for_what_is_not_its_fault(void **state)
+{
+    (void)state;
+    world_begin();
+    up(0, 1);
+    submit(1, 1);
+    suspect(0);
+    for (int i = 0; i < 8; i++)
+        answer(0, OUTCOME_LOST, "no worker could be started");
+    assert_true(alone(0, 0));
+    succeeds(0);
+    assert_done(1);
+    world_end();
+}
+
 /* Partition 3 kills whatever runs it, without a word. */
 static void a_silent_killer_is_found(void **state)
 {
@@ -157,6 +191,56 @@ static void a_silent_killer_is_found(void **state)
     assert_int_equal(error_of(1)->code, RDD_E_CRASH);
     assert_int_equal(error_of(1)->partition, 3);
     assert_int_equal(losses, 2 + 4); /* twice to be suspect, then four attempts */
+    world_end();
+}
+
+/* The same among short tasks, thousands of which are lost along with it, run or not. */
+static void a_silent_killer_in_a_long_queue_is_found(void **state)
+{
+    (void)state;
+    enum { KILLER = 7000 };
+    world_begin();
+    world.lazy = true;
+    up(0, 2);
+    submit(1, 10000);
+    int losses = 0;
+    while (!done(1)) {
+        size_t safe = 0;
+        while (safe < holds(0) && world.seats[0].tasks[safe].partition != KILLER)
+            safe++;
+        if (safe > 0) {
+            succeed_many(0, size_min(safe, 512), 100);
+        } else {
+            referee_lost(&world, 0, "gone");
+            up(0, 2);
+            losses++;
+        }
+    }
+    assert_int_equal(error_of(1)->partition, KILLER);
+    assert_int_equal(losses, 2 + 4);
+    assert_true(scheduler_count(world.s).lost > 2000);
+    assert_in_range(scheduler_count(world.s).alone, 4, 8); /* the others were never suspects */
+    world_end();
+}
+
+static void lost_tasks_wait_for_a_slot_and_go_first(void **state)
+{
+    (void)state;
+    world_begin();
+    up(0, 1);
+    submit(1, 100);
+    succeed_many(0, 1, 100);
+    succeed_many(0, 1, 100);
+    assert_int_equal(holds(0), 3);
+    referee_lost(&world, 0, "gone");
+    up(0, 1);
+    for (uint32_t i = 2; i < 5; i++) {
+        assert_int_equal(oldest(0).partition, i);
+        assert_int_equal(holds(0) > 1, i == 4); /* nothing is queued before the last of them */
+        succeed_many(0, 1, 100);
+    }
+    succeed_all();
+    assert_done(1);
     world_end();
 }
 
@@ -190,6 +274,15 @@ static void one_loss_is_enough_where_so_configured(void **state)
     succeed_all();
     assert_done(1);
     assert_int_equal(scheduler_count(world.s).alone, 2);
+    /* But only of those that ran, not of those behind them. */
+    submit(2, 1000);
+    while (holds(0) < 100)
+        succeed_many(0, holds(0), 100);
+    referee_lost(&world, 0, "gone");
+    up(0, 2);
+    world.lazy = true;
+    succeed_all();
+    assert_int_equal(scheduler_count(world.s).alone, 4);
     world_end();
 }
 
@@ -247,7 +340,7 @@ static void an_executor_kept_for_a_suspect_may_be_lost(void **state)
     world_end();
 }
 
-/* -- Executors that are left alone -------------------------------------------------------------- */
+/* -- Executors that are left alone ------------------------------------------------------------ */
 
 static void fail_in_a_row(uint32_t executor, int count)
 {
@@ -333,6 +426,25 @@ static void an_executor_lost_in_a_row_is_excluded(void **state)
     world_end();
 }
 
+static void a_finished_task_forgives_all_losses(void **state)
+{
+    (void)state;
+    scheduler_conf conf = scheduler_conf_default();
+    conf.suspect_losses = 10;
+    world_begin_with(conf);
+    up(0, 1);
+    submit(1, 3);
+    for (int row = 0; row < 3; row++) {
+        for (int i = 0; i < 4; i++) {
+            referee_lost(&world, 0, "flaky");
+            up(0, 1);
+        }
+        succeeds(0);
+    }
+    assert_done(1);
+    world_end();
+}
+
 static void jobs_fail_when_every_executor_is_excluded(void **state)
 {
     (void)state;
@@ -347,8 +459,8 @@ static void jobs_fail_when_every_executor_is_excluded(void **state)
         up(0, 4);
     }
     assert_failed_with(1, RDD_E_LOST,
-                       "every executor was lost 5 times in a row without finishing a task, the last "
-                       "one: the program does not start here");
+                       "every executor was lost 5 times in a row without finishing a task, the "
+                       "last one: the program does not start here");
     submit(2, 1);
     assert_int_equal(error_of(2)->code, RDD_E_LOST);
     referee_tick(&world, world.now_ns + 60 * NS_PER_S);
@@ -358,7 +470,7 @@ static void jobs_fail_when_every_executor_is_excluded(void **state)
     world_end();
 }
 
-/* -- Nobody is left ----------------------------------------------------------------------------- */
+/* -- Nobody is left --------------------------------------------------------------------------- */
 
 static void jobs_wait_for_an_executor_and_then_fail(void **state)
 {
@@ -422,7 +534,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_executor_may_come_back_unannounced),
         cmocka_unit_test(a_suspect_runs_alone),
         cmocka_unit_test(a_suspect_that_does_it_again_alone_is_blamed),
+        cmocka_unit_test(deaths_with_a_lone_task_do_not_exclude_their_executor),
+        cmocka_unit_test(a_lone_task_is_not_charged_for_what_is_not_its_fault),
         cmocka_unit_test(a_silent_killer_is_found),
+        cmocka_unit_test(a_silent_killer_in_a_long_queue_is_found),
+        cmocka_unit_test(lost_tasks_wait_for_a_slot_and_go_first),
         cmocka_unit_test(one_lost_node_makes_no_suspects),
         cmocka_unit_test(one_loss_is_enough_where_so_configured),
         cmocka_unit_test(suspects_leave_half_of_the_executors_to_others),
@@ -431,6 +547,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_executor_that_keeps_failing_is_backed_off),
         cmocka_unit_test(the_last_usable_executor_is_not_backed_off),
         cmocka_unit_test(an_executor_lost_in_a_row_is_excluded),
+        cmocka_unit_test(a_finished_task_forgives_all_losses),
         cmocka_unit_test(jobs_fail_when_every_executor_is_excluded),
         cmocka_unit_test(jobs_wait_for_an_executor_and_then_fail),
         cmocka_unit_test(an_executor_in_time_saves_the_job),

@@ -1,8 +1,8 @@
-/* The scheduler, driven by events alone: jobs, stages, who gets which task, attempts, ends. Losses of
- * executors are in scheduler_faults_test.c. */
+/* The scheduler, driven by events alone: jobs, stages, attempts, ends. Who gets which task is in
+ * scheduler_assign_test.c, losses of executors are in scheduler_faults_test.c. */
 #include "simulate/world.h"
 
-/* -- Jobs and stages ---------------------------------------------------------------------------- */
+/* -- Jobs and stages -------------------------------------------------------------------------- */
 
 static void runs_each_task_once_in_order(void **state)
 {
@@ -170,163 +170,7 @@ static void refuses_more_partitions_than_it_can_count(void **state)
     world_end();
 }
 
-/* -- Who gets what ------------------------------------------------------------------------------ */
-
-static void spreads_tasks_over_executors(void **state)
-{
-    (void)state;
-    world_begin();
-    for (uint32_t i = 0; i < 4; i++)
-        up(i, 4);
-    submit(1, 4);
-    for (uint32_t i = 0; i < 4; i++)
-        assert_int_equal(holds(i), 1);
-    submit(2, 6);
-    for (uint32_t i = 0; i < 4; i++)
-        assert_in_range(holds(i), 2, 3);
-    succeed_all();
-    world_end();
-}
-
-static void queues_short_tasks_ahead(void **state)
-{
-    (void)state;
-    world_begin();
-    up(0, 2);
-    submit(1, 50000);
-    size_t held = holds(0);
-    assert_int_equal(held, 3);
-    /* It never queues more than it has seen to finish, so the queue about doubles. */
-    while (held < 2 + 4096) {
-        succeed_many(0, held, 100);
-        assert_true(holds(0) > held);
-        assert_true(holds(0) <= 2 + 2 * held);
-        held = holds(0);
-    }
-    assert_int_equal(held, 2 + 4096);
-    succeed_many(0, 256, 100);
-    assert_int_equal(holds(0), 2 + 4096);
-    world.lazy = true;
-    while (holds(0))
-        succeed_many(0, holds(0), 100);
-    assert_done(1);
-    world_end();
-}
-
-static void queues_about_two_milliseconds_of_work(void **state)
-{
-    (void)state;
-    world_begin();
-    up(0, 4);
-    submit(1, 1000);
-    for (int i = 0; i < 10; i++)
-        succeed_many(0, holds(0), 200 * NS_PER_US);
-    assert_int_equal(holds(0), 4 + 4 * 2000 / 200);
-    succeed_all();
-    world_end();
-}
-
-static void slow_tasks_wait_for_whoever_is_free(void **state)
-{
-    (void)state;
-    world_begin();
-    up(0, 2);
-    up(1, 2);
-    submit(1, 12);
-    while (world.accepts < 5)
-        succeed_many(0, 1, NS_PER_S);
-    assert_int_equal(holds(0), 2);
-    succeed_all();
-    world_end();
-}
-
-static void queues_few_tasks_of_unknown_length(void **state)
-{
-    (void)state;
-    world_begin();
-    up(0, 2);
-    up(1, 2);
-    submit(1, 5); /* four run; nobody knows who will be free first */
-    assert_int_equal(holds(0) + holds(1), 4);
-    succeed_all();
-    submit(2, 100); /* there is enough for all */
-    assert_int_equal(holds(0), 3);
-    assert_int_equal(holds(1), 3);
-    succeed_all();
-    world_end();
-}
-
-static void jobs_are_first_in_first_out(void **state)
-{
-    (void)state;
-    world_begin();
-    up(0, 4);
-    submit(1, 3);
-    submit(2, 3);
-    assert_int_equal(holds(0), 4); /* the second fills what the first leaves free */
-    submit(3, 1);
-    fails(0, "again, please");
-    assert_int_equal(holds(0), 4);
-    assert_int_equal(world.seats[0].tasks[3].stage, 1); /* the first job's task goes first again */
-    succeeds(0);
-    succeeds(0);
-    assert_int_equal(world.seats[0].tasks[3].stage, 2);
-    succeed_all();
-    assert_done(1);
-    assert_done(2);
-    assert_done(3);
-    world_end();
-}
-
-/* A flood of short tasks must not keep out the slow ones of an older job. */
-static void a_full_queue_drains_for_an_older_job(void **state)
-{
-    (void)state;
-    world_begin();
-    up(0, 1);
-    submit(1, 3);
-    succeed_many(0, 1, NS_PER_S); /* job 1 is slow now: it gets no place in the queue */
-    answer(0, OUTCOME_FAILED, "later");
-    submit(2, 5000);
-    for (int i = 0; i < 3; i++)
-        succeed_many(0, holds(0), NS_PER_S);
-    assert_done(1);
-    world.lazy = true;
-    succeed_all();
-    world_end();
-}
-
-static void a_task_that_failed_runs_elsewhere(void **state)
-{
-    (void)state;
-    world_begin();
-    up(0, 1);
-    up(1, 1);
-    submit(1, 2);
-    fails(0, "no such file");
-    assert_int_equal(holds(0), 0); /* rather idle than there again */
-    succeeds(1);
-    assert_int_equal(oldest(1).partition, 0);
-    assert_int_equal(oldest(1).attempt, 1);
-    succeeds(1);
-    assert_done(1);
-    world_end();
-}
-
-static void a_task_that_failed_runs_there_again_if_it_must(void **state)
-{
-    (void)state;
-    world_begin();
-    up(0, 1);
-    submit(1, 1);
-    fails(0, "once");
-    assert_int_equal(oldest(0).attempt, 1);
-    succeeds(0);
-    assert_done(1);
-    world_end();
-}
-
-/* -- Attempts ----------------------------------------------------------------------------------- */
+/* -- Attempts --------------------------------------------------------------------------------- */
 
 /* Lets other tasks succeed until this one is somebody's oldest; returns who that is. */
 static uint32_t reach(uint32_t partition)
@@ -379,6 +223,41 @@ static void one_attempt_leaves_the_cause_as_it_is(void **state)
     referee_submit(&world, spec);
     fails(0, "cannot parse");
     assert_failed_with(1, RDD_E_USER, "cannot parse");
+    world_end();
+}
+
+static void fail_as(uint32_t executor, rdd_code code, const char *why)
+{
+    outcome o = { .id = oldest(executor) };
+    rdd_error error;
+    error_set(&error, code, "%s", why);
+    outcome_set_error(&o, OUTCOME_FAILED, &error);
+    referee_step(&world, &(event){ .kind = EVENT_OUTCOMES, .executor = executor, .outcomes = &o,
+                                   .outcome_count = 1 });
+    outcome_release(&o);
+}
+
+static void what_would_fail_again_is_not_tried_again(void **state)
+{
+    (void)state;
+    static const rdd_code final[] = { RDD_E_USAGE, RDD_E_TYPE,  RDD_E_INPUT,
+                                      RDD_E_EXISTS, RDD_E_LIMIT, RDD_E_HTTP };
+    static const rdd_code passing[] = { RDD_E_IO, RDD_E_MEMORY, RDD_E_USER, RDD_E_LOST };
+    world_begin();
+    up(0, 1);
+    uint32_t job_id = 1;
+    for (size_t i = 0; i < ARRAY_SIZE(final); i++, job_id++) {
+        submit(job_id, 1);
+        fail_as(0, final[i], "line 3: four columns, expected three");
+        assert_failed_with(job_id, final[i], "line 3: four columns, expected three");
+        assert_int_equal(error_of(job_id)->partition, 0);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(passing); i++, job_id++) {
+        submit(job_id, 1);
+        fail_as(0, passing[i], "bad luck");
+        succeeds(0);
+        assert_done(job_id);
+    }
     world_end();
 }
 
@@ -443,7 +322,7 @@ static void stale_doubled_and_unknown_outcomes_are_discarded(void **state)
     world_end();
 }
 
-/* -- Ends --------------------------------------------------------------------------------------- */
+/* -- Ends ------------------------------------------------------------------------------------- */
 
 static void a_cancelled_job_ends_when_nothing_of_it_flies(void **state)
 {
@@ -464,6 +343,24 @@ static void a_cancelled_job_ends_when_nothing_of_it_flies(void **state)
     assert_failed_with(1, RDD_E_CANCELLED, "interrupted");
     succeed_all();
     assert_done(2);
+    world_end();
+}
+
+static void an_executor_is_told_once_for_each_stage(void **state)
+{
+    (void)state;
+    world_begin();
+    up(0, 4);
+    job_spec *spec = job_spec_new(2);
+    spec->job_id = 1;
+    spec->stages[0] = (stage_spec){ .id = 1, .task_count = 2 };
+    spec->stages[1] = (stage_spec){ .id = 2, .task_count = 2 };
+    referee_submit(&world, spec);
+    referee_cancel(&world, 1, RDD_E_CANCELLED, "interrupted");
+    assert_int_equal(world.cancels, 2);
+    while (holds(0))
+        answer(0, OUTCOME_CANCELLED, NULL);
+    assert_true(done(1));
     world_end();
 }
 
@@ -591,21 +488,14 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_stage_starts_when_its_parents_are_done),
         cmocka_unit_test(a_long_chain_of_stages_needs_no_stack),
         cmocka_unit_test(refuses_more_partitions_than_it_can_count),
-        cmocka_unit_test(spreads_tasks_over_executors),
-        cmocka_unit_test(queues_short_tasks_ahead),
-        cmocka_unit_test(queues_about_two_milliseconds_of_work),
-        cmocka_unit_test(slow_tasks_wait_for_whoever_is_free),
-        cmocka_unit_test(queues_few_tasks_of_unknown_length),
-        cmocka_unit_test(jobs_are_first_in_first_out),
-        cmocka_unit_test(a_full_queue_drains_for_an_older_job),
-        cmocka_unit_test(a_task_that_failed_runs_elsewhere),
-        cmocka_unit_test(a_task_that_failed_runs_there_again_if_it_must),
         cmocka_unit_test(fails_with_the_first_cause_after_all_attempts),
         cmocka_unit_test(one_attempt_leaves_the_cause_as_it_is),
+        cmocka_unit_test(what_would_fail_again_is_not_tried_again),
         cmocka_unit_test(the_discarded_outcome_says_where_it_failed),
         cmocka_unit_test(a_failure_without_a_reason_still_has_a_message),
         cmocka_unit_test(stale_doubled_and_unknown_outcomes_are_discarded),
         cmocka_unit_test(a_cancelled_job_ends_when_nothing_of_it_flies),
+        cmocka_unit_test(an_executor_is_told_once_for_each_stage),
         cmocka_unit_test(a_cancelled_job_does_not_wait_for_lost_executors),
         cmocka_unit_test(an_executor_that_ignores_a_cancel_is_replaced),
         cmocka_unit_test(stop_cancels_all_and_takes_no_more),
