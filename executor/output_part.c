@@ -41,8 +41,8 @@ static bool columns_decode(reader *r, arena *a, output_part *part)
     return !r->failed;
 }
 
-/* Rising columns, and as many bytes and rows in all as the part has. */
-static bool segments_decode(reader *r, arena *a, output_part *part)
+/* Rising columns, and in all as many bytes and rows as the part has. */
+static bool segments_decode(reader *r, bool compressed, arena *a, output_part *part)
 {
     enum { STORED_SIZE = 20 };
     part->segment_count = reader_u32(r);
@@ -63,11 +63,12 @@ static bool segments_decode(reader *r, arena *a, output_part *part)
             (s->size == 0) != (s->columns == 0 || s->rows == 0))
             return false;
     }
-    return !r->failed && (!part->segment_count || (size == part->size && rows == part->rows));
+    return !r->failed && (!part->segment_count ||
+                          ((compressed || size == part->size) && rows == part->rows));
 }
 
-int output_part_decode(rdd_str bytes, arena *a, output_part *ret, uint32_t *ret_attempt,
-                       rdd_error *err)
+int output_part_decode(rdd_str bytes, bool compressed, arena *a, output_part *ret,
+                       uint32_t *ret_attempt, rdd_error *err)
 {
     reader r = reader_over(bytes.data, bytes.size);
     output_part part = { 0 };
@@ -75,7 +76,8 @@ int output_part_decode(rdd_str bytes, arena *a, output_part *ret, uint32_t *ret_
     part.size = reader_u64(&r);
     part.checksum = reader_u64(&r);
     part.rows = reader_u64(&r);
-    if (!columns_decode(&r, a, &part) || !segments_decode(&r, a, &part) || reader_left(&r))
+    if (!columns_decode(&r, a, &part) || !segments_decode(&r, compressed, a, &part) ||
+        reader_left(&r))
         return error_set(err, RDD_E_PROTOCOL, "a malformed report of a saved partition");
     *ret = part;
     *ret_attempt = attempt;

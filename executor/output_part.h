@@ -21,7 +21,7 @@ typedef enum save_header {
  * segment ends. */
 typedef struct part_segment {
     uint64_t rows;
-    uint64_t size;    /* bytes; none without columns, whatever the rows */
+    uint64_t size;    /* before compression; 0 without columns, whatever the rows */
     uint32_t columns;
 } part_segment;
 
@@ -31,7 +31,7 @@ typedef struct output_part {
     uint64_t rows;
     rdd_str *columns;  /* rows only */
     uint32_t column_count;
-    part_segment *segments; /* rows only; their sizes add up to `size` */
+    part_segment *segments; /* rows only; uncompressed, their sizes add up to `size` */
     uint32_t segment_count;
 } output_part;
 
@@ -42,8 +42,9 @@ void output_part_name(char name[PART_NAME_MAX], uint32_t partition, uint32_t att
 /* The attempt's number goes along, and so the driver knows the name. */
 void output_part_encode(buf *b, const output_part *part, uint32_t attempt);
 
-/* Lists live in the arena, names view the bytes. Everything is checked. */
-int output_part_decode(rdd_str bytes, arena *a, output_part *ret, uint32_t *ret_attempt,
-                       rdd_error *err) MUST_CHECK;
+/* Lists live in the arena, names view the bytes. Everything is checked; `compressed`: sizes of
+ * segments are not those of the file. */
+int output_part_decode(rdd_str bytes, bool compressed, arena *a, output_part *ret,
+                       uint32_t *ret_attempt, rdd_error *err) MUST_CHECK;
 
 #endif

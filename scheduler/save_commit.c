@@ -63,14 +63,7 @@ int saving_output_create(const saving *s, const char *name, output **ret, rdd_er
     CLEANUP(freep) char *path = save_target_path(&s->target, name);
     if (!path)
         return error_set_memory(err, "saving");
-    CLEANUP(output_freep) output *out = NULL;
-    int code = output_file_create(path, s->target.shown, false, &out, err);
-    if (code == 0)
-        code = output_compress(&out, s->compression, err);
-    if (code < 0)
-        return code;
-    *ret = TAKE(out);
-    return 0;
+    return output_file_create(path, s->target.shown, false, ret, err);
 }
 
 int saving_output_stream(const saving *s, output **ret, rdd_error *err)
@@ -149,6 +142,8 @@ static int commit_file(saving *s, rdd_error *err)
     if (!s->count) {
         int code = saving_output_create(s, SAVED_FILE, &out, err);
         if (code == 0)
+            code = output_compress(&out, s->compression, err);
+        if (code == 0)
             code = join_nothing(s, out, err);
         return code < 0 ? code : save_target_publish(&s->target, SAVED_FILE, err);
     }
@@ -215,7 +210,8 @@ int saving_commit(saving *s, const rdd_str *results, size_t count, rdd_error *er
     if (!s->parts || !s->attempts)
         return error_set_memory(err, "saving");
     for (size_t i = 0; i < count; i++) {
-        int code = output_part_decode(results[i], &s->memory, &s->parts[i], &s->attempts[i], err);
+        int code = output_part_decode(results[i], s->compression != COMPRESSION_NONE, &s->memory,
+                                      &s->parts[i], &s->attempts[i], err);
         if (code < 0)
             return code;
     }

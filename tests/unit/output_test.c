@@ -518,8 +518,8 @@ static void parts_cross_the_wire(void **state)
     output_part found;
     uint32_t attempt;
     rdd_error err;
-    assert_int_equal(output_part_decode((rdd_str){ bytes.size, bytes.data }, &a, &found, &attempt,
-                                        &err), 0);
+    assert_int_equal(output_part_decode((rdd_str){ bytes.size, bytes.data }, false, &a, &found,
+                                        &attempt, &err), 0);
     assert_int_equal(attempt, 9);
     assert_int_equal(found.size, 47);
     assert_int_equal(found.checksum, 11);
@@ -532,13 +532,15 @@ static void parts_cross_the_wire(void **state)
         assert_int_equal(found.segments[i].columns, segments[i].columns);
     }
     for (size_t size = 0; size < bytes.size; size++)
-        assert_int_equal(output_part_decode((rdd_str){ size, bytes.data }, &a, &found, &attempt,
-                                            &err), RDD_E_PROTOCOL);
+        assert_int_equal(output_part_decode((rdd_str){ size, bytes.data }, true, &a, &found,
+                                            &attempt, &err), RDD_E_PROTOCOL);
     segments[1].size = 41; /* no longer what the file has */
     buf_clear(&bytes);
     output_part_encode(&bytes, &part, 9);
-    assert_int_equal(output_part_decode((rdd_str){ bytes.size, bytes.data }, &a, &found, &attempt,
-                                        &err), RDD_E_PROTOCOL);
+    rdd_str changed = { bytes.size, bytes.data };
+    assert_int_equal(output_part_decode(changed, false, &a, &found, &attempt, &err),
+                     RDD_E_PROTOCOL);
+    assert_int_equal(output_part_decode(changed, true, &a, &found, &attempt, &err), 0);
 }
 
 int main(int argc, char **argv)

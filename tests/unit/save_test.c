@@ -271,9 +271,21 @@ static void rows_without_columns(void **state)
     for (size_t count = 0; count <= 2; count++) {
         SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "a.csv"), none, count, .overwrite = true);
         assert_file(in(dir, "a.csv"), "");
+        SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "a.gz"), none, count, .overwrite = true);
+        CLEANUP(buf_release) buf gz = content_of(in(dir, "a.gz"), INPUT_GZIP);
+        assert_int_equal(gz.size, 0);
     }
     SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "b.csv"), late, 2, .name = "save");
     assert_file(in(dir, "b.csv"), "only\n\"\"\n\"\"\n\"\"\n\"\"\nx\n");
+    rdd_error err; /* each file is complete, also one that only has rows from before any column */
+    assert_int_equal(conf_set("save.compression", "zst", &err), 0);
+    SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "c"), late, 2, .parts = true);
+    assert_int_equal(conf_set("save.compression", "none", &err), 0);
+    assert_string_equal(names_in(in(dir, "c")), "_SUCCESS part-00000.csv.zst part-00001.csv.zst ");
+    CLEANUP(buf_release) buf first = content_of(in(dir, "c/part-00000.csv.zst"), INPUT_ZSTD);
+    CLEANUP(buf_release) buf second = content_of(in(dir, "c/part-00001.csv.zst"), INPUT_ZSTD);
+    assert_string_equal(buf_terminate(&first), "only\n\"\"\n\"\"\n");
+    assert_string_equal(buf_terminate(&second), "only\n\"\"\n\"\"\nx\n");
 }
 
 static void a_name_twice_stays_two_columns(void **state)
