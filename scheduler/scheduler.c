@@ -13,7 +13,7 @@
 static void event_handle(scheduler *s, event *e);
 static executor *event_executor(scheduler *s, const event *e);
 static void without_executors(scheduler *s);
-static void launches_point(scheduler *s);
+static void launches_point(command_list *out);
 
 scheduler_conf scheduler_conf_default(void)
 {
@@ -61,6 +61,8 @@ int scheduler_step(scheduler *s, event *e, uint64_t now_ns, command_list *out)
 {
     ASSERT(now_ns >= s->now_ns);
     command_list_clear(out);
+    if (s->no_memory)
+        return RDD_E_MEMORY;
     s->now_ns = now_ns;
     s->out = out;
     event_handle(s, e);
@@ -69,9 +71,14 @@ int scheduler_step(scheduler *s, event *e, uint64_t now_ns, command_list *out)
     without_executors(s);
     assign(s, event_executor(s, e));
     jobs_finish(s);
-    launches_point(s);
     s->out = NULL;
-    return s->no_memory ? RDD_E_MEMORY : 0;
+    if (s->no_memory) {
+        command_list_clear(out);
+        s->deadline_ns = CLOCK_NEVER;
+        return RDD_E_MEMORY;
+    }
+    launches_point(out);
+    return 0;
 }
 
 uint64_t scheduler_next_deadline(const scheduler *s)
@@ -166,9 +173,8 @@ static void without_executors(scheduler *s)
 
 /* The array of tasks may have moved while it grew: LAUNCH commands get their part of it now. They
  * come behind the answers to outcomes, of which there may be many. */
-static void launches_point(scheduler *s)
+static void launches_point(command_list *out)
 {
-    command_list *out = s->out;
     size_t tasks = out->task_count;
     for (size_t i = out->count; i > 0 && tasks > 0; i--) {
         command *c = &out->items[i - 1];
@@ -177,7 +183,7 @@ static void launches_point(scheduler *s)
         tasks -= c->count;
         c->tasks = out->tasks + tasks;
     }
-    ASSERT(tasks == 0 || s->no_memory);
+    ASSERT(tasks == 0);
 }
 
 /* -- Commands ---------------------------------------------------------------------------------- */

@@ -95,8 +95,9 @@ void *scheduler_free(scheduler *s);
  * caller's, to be freed after the commands were carried out; only e->job is taken over, and the
  * errors of outcomes learn where they happened. `now_ns` never goes back.
  *
- * 0, or RDD_E_MEMORY: there is no memory to say what must be said; the commands are incomplete and
- * the scheduler is of no further use. (No memory for a job's own state fails that job, no more.) */
+ * 0, or RDD_E_MEMORY: there is no memory to say what must be said. Then there are no commands, and
+ * every further step fails too: the scheduler and its jobs are lost. (No memory for a job's own
+ * state fails that job, no more.) */
 int scheduler_step(scheduler *s, event *e, uint64_t now_ns, command_list *out) MUST_CHECK;
 
 /* When it wants EVENT_TICK at the latest; CLOCK_NEVER: no need. Later is no harm. */

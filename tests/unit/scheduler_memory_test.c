@@ -1,5 +1,6 @@
 /* The scheduler without memory: each of its allocations fails in turn, and nothing is lost
  * silently: a job ends with RDD_E_MEMORY, or the step says so. Linked with malloc wrapped. */
+#include "clock.h"
 #include "scheduler.h"
 
 #include "test.h"
@@ -76,6 +77,11 @@ static void step(scene *w, event *e)
         return;
     }
     assert_int_equal(code, RDD_E_MEMORY);
+    assert_int_equal(w->out.count, 0);
+    event tick = { .kind = EVENT_TICK };
+    assert_int_equal(scheduler_step(w->s, &tick, ++w->now_ns, &w->out), RDD_E_MEMORY);
+    assert_int_equal(w->out.count, 0);
+    assert_true(scheduler_next_deadline(w->s) == CLOCK_NEVER);
     w->memory = true;
     w->s = scheduler_free(w->s);
 }
