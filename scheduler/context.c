@@ -92,7 +92,10 @@ int rdd_finish(rdd_context *ctx)
         return 1;
     rdd_error err;
     interrupt_end();
-    if (ctx->driver && driver_stop(ctx->driver, &err) < 0)
+    bool incomplete = ctx->driver && driver_stop(ctx->driver, &err) < 0;
+    if (incomplete && ctx->has_error) /* a job's failure is printed below: say this one too */
+        fprintf(stderr, "%s: %s\n", ctx->program, err.message);
+    else if (incomplete)
         context_fail(ctx, &err);
     int status = ctx->status;
     if (atomic_load(&ctx->interrupted)) {

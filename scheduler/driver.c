@@ -172,6 +172,8 @@ static void handle(driver *d, event *e)
     uint64_t now = clock_now_ns();
     if (e->kind == EVENT_EXECUTOR_UP)
         d->slots += e->slots;
+    if (e->kind == EVENT_EXECUTOR_LOST)
+        d->slots -= d->slots < d->ctx->master.slots ? d->slots : d->ctx->master.slots;
     if (d->log)
         log_event(d, now, e);
     if (scheduler_step(d->scheduler, e, now, &d->commands) < 0)
@@ -369,6 +371,7 @@ static progress_mode progress_of(const rdd_context *ctx)
 
 static void driver_release(driver *d)
 {
+    event_log_close(d->log, NULL);
     scheduler_free(d->scheduler);
     command_list_release(&d->commands);
     progress_free(d->progress);
@@ -459,9 +462,7 @@ int driver_stop(driver *d, rdd_error *err)
     end_backend(d);
     fail_everything(d);
     say_what_ran(d);
-    int code = 0;
-    if (d->log)
-        code = event_log_close(d->log, err);
+    int code = event_log_close(TAKE(d->log), err);
     driver_release(d);
     return code;
 }
