@@ -81,7 +81,7 @@ static void cancel_job(driver *d, uint32_t id, const rdd_error *cause)
         event_free(e);
 }
 
-/* The job's own error comes first; the cancellation that follows carries it along. */
+/* Hands a result to its job. One that the job refuses makes it fail. */
 static void accept_outcome(driver *d, driver_job *job, outcome *o, buf *failures)
 {
     rdd_error err;
@@ -106,9 +106,9 @@ static void accept_outcome(driver *d, driver_job *job, outcome *o, buf *failures
                          (unsigned long long)job->http_failed_max);
     ASSERT(o->id.partition < job->results->count);
     job->results->parts[o->id.partition] = part;
-    if (code < 0) { /* told to the scheduler after this step: a step may not be entered twice */
-        buf_u32(failures, job->id);
-        buf_append(failures, &err, sizeof err);
+    if (code < 0 && !job->refused.code) {
+        job->refused = err;
+        buf_u32(failures, job->id); /* told to the scheduler after this step */
     }
 }
 
@@ -119,7 +119,7 @@ static void finish_job(driver *d, uint32_t id, const rdd_error *err)
         if ((*at)->id == id) {
             driver_job *job = *at;
             *at = job->next;
-            job->error = *err;
+            job->error = job->refused.code ? job->refused : *err;
             job->done = true;
             pthread_cond_signal(&job->finished);
             break;
@@ -189,13 +189,13 @@ static void handle(driver *d, event *e)
         event_free(e);
     reader r = reader_over(failures.data, failures.size);
     while (reader_left(&r)) {
-        event cancel = { .kind = EVENT_JOB_CANCEL, .job_id = reader_u32(&r) };
-        memcpy(&cancel.error, reader_bytes(&r, sizeof cancel.error), sizeof cancel.error);
-        event *again = event_new(EVENT_JOB_CANCEL);
+        uint32_t id = reader_u32(&r);
+        driver_job *job = find_job(d, id);
+        event *again = job ? event_new(EVENT_JOB_CANCEL) : NULL;
         if (!again)
-            break;
-        again->job_id = cancel.job_id;
-        again->error = cancel.error;
+            continue; /* done meanwhile, or it fails when it is done */
+        again->job_id = id;
+        again->error = job->refused;
         handle(d, again);
     }
 }
@@ -355,6 +355,9 @@ static scheduler_conf scheduler_settings(const rdd_context *ctx)
     conf.nodes_wait_ns = (uint64_t)conf_int("nodes.wait") * NS_PER_MS;
     if (ctx->master.kind == MASTER_LOCAL) /* there is no other executor to send its tasks to */
         conf.backoff_failures = UINT32_MAX;
+    else /* its supervisor ends what does not end; this is for a supervisor that does not */
+        conf.cancel_wait_ns =
+            (uint64_t)(conf_int("task.kill_grace") + conf_int("executor.timeout")) * NS_PER_MS;
     return conf;
 }
 

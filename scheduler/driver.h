@@ -26,6 +26,7 @@ typedef struct driver_job {
     uint64_t http_failed, http_failed_max; /* UINT64_MAX: no count holds at once */
     uint64_t http_calls;
     /* the rest is the driver's */
+    rdd_error refused; /* why an accepted result made the job fail; code RDD_OK while none did */
     rdd_error error;
     bool done;
     pthread_cond_t finished;
