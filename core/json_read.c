@@ -206,8 +206,7 @@ static uint32_t find_field(const rdd_type *t, rdd_str name, uint32_t due)
 {
     for (uint32_t i = 0; i < t->field_count; i++) {
         uint32_t at = due + i < t->field_count ? due + i : due + i - t->field_count;
-        const char *field = t->fields[at].name;
-        if (!strncmp(field, name.data, name.size) && !field[name.size])
+        if (rdd_str_equal(rdd_str_of(t->fields[at].name), name))
             return at;
     }
     return t->field_count;
