@@ -719,7 +719,7 @@ RDD_PUBLIC rdd_str rdd_str_concat(rdd_task *task, rdd_str a, rdd_str b);
 RDD_PUBLIC rdd_str rdd_format(rdd_task *task, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Which partition of the stage this task computes, from 0; and its attempt, from 0. */
+/* Which partition of its RDD the operator computes, from 0; and the task's attempt, from 0. */
 RDD_PUBLIC int64_t rdd_partition_index(rdd_task *task);
 RDD_PUBLIC int rdd_attempt(rdd_task *task);
 

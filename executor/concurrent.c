@@ -38,6 +38,7 @@ typedef struct cell {
 struct concurrent_iterator {
     iterator base;
     uint32_t index;
+    int64_t partition;
     const plan_node *node;
     const rdd_type *in_type;
     iterator *chain;
@@ -153,6 +154,7 @@ static int cell_start(concurrent_iterator *self)
     }
     view_advance(&self->pending, self->in_type, 1);
     op_task_init(&c->task, r, self->node, self->node->op, &c->memory, &c->memory);
+    c->task.partition = self->partition;
     c->index = self->pulled++;
     if (emits(self->node->kind) && !c->emitter.task)
         emitter_init(&c->emitter, &c->task, self->node->op->out);
@@ -320,6 +322,7 @@ iterator *open_concurrent(const opening *o)
     if (!self || !(self->chain = open_parent(o, 0)))
         return NULL;
     self->index = o->index;
+    self->partition = o->partition;
     self->node = o->node;
     self->in_type = o->run->plan->nodes[o->node->parents[0]].type;
     return &self->base;

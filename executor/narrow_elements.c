@@ -236,6 +236,7 @@ iterator *open_elements(const opening *o)
     self->node = o->node;
     self->in_type = o->run->plan->nodes[o->node->parents[0]].type;
     op_task_init(&self->task, o->run, o->node, o->node->op, &self->scratch, &self->scratch);
+    self->task.partition = o->partition;
     return &self->base;
 }
 

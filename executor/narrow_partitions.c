@@ -69,9 +69,8 @@ static int partition_next(iterator *it, view *ret)
     run_mark(it->run, self->index);
     if (!partition_resume(self))
         return ITERATOR_FAILED;
-    uint64_t index = 0;
-    const void *last = puller_last(&self->pullers[0], &index);
-    if (!op_task_resume(&self->task, self->pullers[0].type, last, index))
+    if (!op_task_resume(&self->task, self->pullers[0].type, self->task.failed_item,
+                        self->task.failed_index))
         return ITERATOR_FAILED;
     *ret = emitter_view(&self->emitter);
     return ret->count ? ITERATOR_VIEW : ITERATOR_END;
@@ -96,8 +95,10 @@ static iterator *open_partition_operator(const opening *o)
     self->index = o->index;
     self->node = o->node;
     op_task_init(&self->task, r, o->node, o->node->op, &self->scratch, &self->lasting);
+    self->task.partition = o->partition;
     emitter_init(&self->emitter, &self->task, o->node->op->out);
     self->emitter.flush = flush_to_consumer;
+    self->task.puller = &self->pullers[0];
     for (uint32_t k = 0; k < o->node->parent_count; k++) {
         iterator *chain = open_parent(o, k);
         if (!chain)

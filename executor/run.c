@@ -1,5 +1,6 @@
 #include "run.h"
 
+#include "emitter.h"
 #include "json.h"
 
 #include <stdarg.h>
@@ -84,6 +85,7 @@ void op_task_init(op_task *t, run *r, const plan_node *node, const rdd_op *op, a
                     .op = op,
                     .scratch = scratch,
                     .lasting = lasting,
+                    .partition = r->id.partition,
                     .partition_op = scratch != lasting };
     scratch->poison = r->plan->lifetime_debug;
 }
@@ -99,9 +101,14 @@ bool op_task_resume(op_task *t, const rdd_type *type, const void *item, size_t i
     if (item)
         json_show(type, item, 300, &record);
     const char *text = item ? buf_terminate(&record) : NULL;
-    run_fail(t->run, t->code, "operator %s (%s:%d): %s%s%s; record %llu of partition %u", t->op->name,
-             t->op->file, t->op->line, t->reason ? t->reason : "failed", text ? "; the record is " : "",
-             text ? text : "", (unsigned long long)(t->seen + index), t->run->id.partition);
+    char where[64] = "";
+    if (item)
+        snprintf(where, sizeof where, "; record %llu of partition %lld",
+                 (unsigned long long)(t->seen + index), (long long)t->partition);
+    else if (t->run->runner) /* no record is to blame; on the driver there is no partition either */
+        snprintf(where, sizeof where, "; in partition %lld", (long long)t->partition);
+    run_fail(t->run, t->code, "operator %s (%s:%d): %s%s%s%s", t->op->name, t->op->file, t->op->line,
+             t->reason ? t->reason : "failed", text ? "; the record is " : "", text ? text : "", where);
     return false;
 }
 
@@ -119,6 +126,8 @@ static void fail_task(op_task *t, rdd_code code, const char *reason)
     t->failed = true;
     t->code = code;
     t->base.rdd_stop_ = 1;
+    if (t->puller) /* now: later the operator may have moved on, or its frame be gone */
+        t->failed_item = puller_last(t->puller, &t->failed_index);
     t->reason = arena_strdup(t->run->memory, reason);
 }
 
@@ -201,7 +210,7 @@ rdd_str rdd_format(rdd_task *task, const char *format, ...)
 
 int64_t rdd_partition_index(rdd_task *task)
 {
-    return of(task)->run->id.partition;
+    return of(task)->partition;
 }
 
 int rdd_attempt(rdd_task *task)

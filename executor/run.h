@@ -78,7 +78,11 @@ typedef struct op_task {
     const rdd_op *op;
     arena *scratch;     /* lives as long as the element being made */
     arena *lasting;     /* of a partition operator; otherwise the same as scratch */
+    int64_t partition;  /* of its node: the run's, unless partitions are combined further on */
     uint64_t seen;      /* elements before this batch, for messages */
+    rdd_puller *puller; /* of a partition operator, its first: knows the record that failed */
+    const void *failed_item; /* of a partition operator; NULL when it had read none */
+    uint64_t failed_index;
     char *reason;       /* of rdd_fail, in run memory */
     rdd_code code;
     struct http_state *http; /* policy and budget of the node; NULL until a call is made */

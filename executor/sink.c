@@ -112,10 +112,10 @@ static int foreach_partition(run *r, iterator *chain)
     op_task task;
     op_task_init(&task, r, NULL, r->plan->act.op, &scratch, &lasting);
     rdd_puller puller = { .task = &task, .type = item_type(r), .chain = chain, .counted = true };
+    task.puller = &puller;
     ((foreach_partition_code)task.op->code)(&task.base, r->plan->act_env, &puller);
-    uint64_t index = 0;
-    const void *last = puller_last(&puller, &index);
-    return op_task_resume(&task, puller.type, last, index) ? ITERATOR_END : ITERATOR_FAILED;
+    bool ok = op_task_resume(&task, puller.type, task.failed_item, task.failed_index);
+    return ok ? ITERATOR_END : ITERATOR_FAILED;
 }
 
 int sink_foreach(run *r, iterator *chain, buf *out UNUSED)
