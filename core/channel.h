@@ -51,7 +51,7 @@ static inline bool channel_failed(const channel *c)
     return c->in.failed || c->control.failed || c->data.failed;
 }
 
-/* -- Over a descriptor that does not block -------------------------------------------------------- */
+/* -- Over a descriptor that does not block ----------------------------------------------------- */
 
 typedef enum channel_io {
     CHANNEL_MOVED,   /* bytes went through */

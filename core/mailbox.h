@@ -20,7 +20,8 @@ typedef struct mailbox_node {
 } mailbox_node;
 
 /* The struct around a node: MAILBOX_OWNER(node, event, node_member). */
-#define MAILBOX_OWNER(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define MAILBOX_OWNER(node, type, member) \
+    ((type *)(void *)((char *)(node) - offsetof(type, member)))
 
 typedef struct mailbox {
     pthread_mutex_t mutex;

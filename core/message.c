@@ -67,7 +67,7 @@ static uint64_t get_u64(const char *at)
     return le64toh(v);
 }
 
-/* -- Writing ------------------------------------------------------------------------------------ */
+/* -- Writing ----------------------------------------------------------------------------------- */
 
 size_t frame_begin(buf *b, frame_type type, uint64_t stream)
 {
@@ -109,7 +109,7 @@ size_t frame_whole_size(const char *bytes)
     return FRAME_HEADER_SIZE + get_u32(bytes + AT_SIZE);
 }
 
-/* -- Reading ------------------------------------------------------------------------------------ */
+/* -- Reading ----------------------------------------------------------------------------------- */
 
 void frame_reader_init(frame_reader *r, size_t skip_max)
 {

@@ -53,7 +53,7 @@ typedef struct frame {
     const char *payload; /* a view, valid until the next call on its reader */
 } frame;
 
-/* -- Writing ------------------------------------------------------------------------------------ */
+/* -- Writing ----------------------------------------------------------------------------------- */
 
 /* Appends one frame. The payload's size is within its type's limit. */
 void frame_append(buf *b, frame_type type, uint64_t stream, const void *payload, size_t size);
@@ -65,7 +65,7 @@ void frame_end(buf *b, size_t begin);
 /* How large the frame at `bytes`, written by this process, is with its header. */
 size_t frame_whole_size(const char *bytes);
 
-/* -- Reading ------------------------------------------------------------------------------------ */
+/* -- Reading ----------------------------------------------------------------------------------- */
 
 /* Bytes come in pieces of any size, whole frames come out. The buffer grows to the largest frame
  * that was announced by a valid header, never past FRAME_CONTROL_MAX. */

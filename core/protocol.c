@@ -38,7 +38,7 @@ static void write_text(buf *b, const char *text, size_t capacity)
     buf_sized(b, text, strnlen(text, capacity - 1));
 }
 
-/* -- Who is who ----------------------------------------------------------------------------------- */
+/* -- Who is who -------------------------------------------------------------------------------- */
 
 void hello_encode(buf *b, const hello *h)
 {
@@ -102,7 +102,7 @@ int setup_decode(const frame *f, executor_setup *ret)
     return 0;
 }
 
-/* -- Plans ---------------------------------------------------------------------------------------- */
+/* -- Plans ------------------------------------------------------------------------------------- */
 
 void plan_append(buf *b, uint32_t stage, rdd_str plan)
 {
@@ -152,7 +152,7 @@ int stage_decode(const frame *f, uint32_t *ret)
     return 0;
 }
 
-/* -- Batches -------------------------------------------------------------------------------------- */
+/* -- Batches ----------------------------------------------------------------------------------- */
 
 void batch_entry(batch *b)
 {
@@ -245,7 +245,7 @@ int outcome_entry_decode(reader *r, outcome *ret, uint64_t *ret_stream, rdd_erro
     return 0;
 }
 
-/* -- Small ones ----------------------------------------------------------------------------------- */
+/* -- Small ones -------------------------------------------------------------------------------- */
 
 void credit_append(buf *b, uint64_t stream, uint64_t more)
 {

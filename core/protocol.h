@@ -1,7 +1,7 @@
 /* protocol.h: what the payloads of frames mean.
  *
- * Who says what (D driver, S supervisor, W worker; a worker is to its supervisor what an executor is
- * to the driver):
+ * Who says what (D driver, S supervisor, W worker; a worker is to its supervisor what an executor
+ * is to the driver):
  *
  *   D>S       HELLO with a nonce; S>D HELLO with the same nonce and who it is; then D>S SETUP
  *   S>W       SETUP; W>S HELLO when its slots are ready
@@ -11,9 +11,9 @@
  *   S>D       LOG
  *
  * A stream is a blob of known size. Whoever sends it names it in the entry that it belongs to: a
- * task whose payload, an outcome whose result is too large to travel inside. Its bytes follow as DATA,
- * as far as the receiver gave CREDIT. Streams of the driver have ids below STREAM_WORKER_FIRST, those
- * of a worker have the worker's serial number in the upper half.
+ * task whose payload, an outcome whose result is too large to travel inside. Its bytes follow as
+ * DATA, as far as the receiver gave CREDIT. Streams of the driver have ids below
+ * STREAM_WORKER_FIRST, those of a worker have the worker's serial number in the upper half.
  *
  * Decoders take bytes from outside: they return 0 or RDD_E_PROTOCOL, views point into the frame.
  */
@@ -72,7 +72,7 @@ int plan_piece_decode(const frame *f, plan_piece *ret);
 void stage_append(buf *b, frame_type type, uint32_t stage); /* FORGET, CANCEL */
 int stage_decode(const frame *f, uint32_t *ret);
 
-/* -- Batches: entries one after the other until the frame ends ----------------------------------- */
+/* -- Batches: entries one after the other until the frame ends --------------------------------- */
 
 /* Writes entries into frames of one type, a new one whenever the last is large. */
 typedef struct batch {
@@ -103,7 +103,7 @@ int task_entry_decode(reader *r, task_entry *ret);
 void outcome_entry_encode(buf *b, const outcome *o, uint64_t stream);
 int outcome_entry_decode(reader *r, outcome *ret, uint64_t *ret_stream, rdd_error *err);
 
-/* -- Small ones ----------------------------------------------------------------------------------- */
+/* -- Small ones -------------------------------------------------------------------------------- */
 
 void credit_append(buf *b, uint64_t stream, uint64_t more);
 int credit_decode(const frame *f, uint64_t *ret_more);

@@ -13,7 +13,7 @@ struct stream_out {
 
 enum { DATA_WAITING_ENOUGH = 512 << 10 };
 
-/* -- Sending -------------------------------------------------------------------------------------- */
+/* -- Sending ----------------------------------------------------------------------------------- */
 
 int streams_out_add(streams_out *s, uint64_t id, uint32_t stage, const char *bytes, size_t size,
                     char *heap)
@@ -112,13 +112,21 @@ void streams_out_pump(streams_out *s, channel *c)
     }
 }
 
+size_t streams_out_waiting(const streams_out *s)
+{
+    size_t size = 0;
+    for (const stream_out *stream = s->first; stream; stream = stream->next)
+        size += stream->size - stream->sent;
+    return size;
+}
+
 void streams_out_release(streams_out *s)
 {
     while (s->first)
         remove_after(s, NULL);
 }
 
-/* -- Receiving ------------------------------------------------------------------------------------ */
+/* -- Receiving --------------------------------------------------------------------------------- */
 
 int streams_in_open(streams_in *s, uint64_t id, size_t size, void *owner)
 {
@@ -176,7 +184,7 @@ int streams_in_data(streams_in *s, const frame *f, stream_in **ret_done, rdd_err
         if (stream->id != f->stream)
             continue;
         if (f->size > stream->granted - stream->received)
-            return error_set(err, RDD_E_PROTOCOL, "more bytes of a stream came than were asked for");
+            return error_set(err, RDD_E_PROTOCOL, "more of a stream came than was asked for");
         memcpy(stream->bytes + stream->received, f->payload, f->size);
         stream->received += f->size;
         if (stream->received == stream->size)

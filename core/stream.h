@@ -15,7 +15,7 @@ enum {
     STREAMS_ACTIVE = 4,
 };
 
-/* -- Sending -------------------------------------------------------------------------------------- */
+/* -- Sending ----------------------------------------------------------------------------------- */
 
 typedef struct stream_out stream_out;
 
@@ -23,8 +23,8 @@ typedef struct streams_out {
     stream_out *first, *last;
 } streams_out;
 
-/* `heap`, when not NULL, is where `bytes` are, and is freed with the stream; otherwise the bytes stay
- * valid until the stream is gone. `stage` is for streams_out_drop_stage(). */
+/* `heap`, when not NULL, is where `bytes` are, and is freed with the stream; otherwise the bytes
+ * stay valid until the stream is gone. `stage` is for streams_out_drop_stage(). */
 int streams_out_add(streams_out *s, uint64_t id, uint32_t stage, const char *bytes, size_t size,
                     char *heap);
 
@@ -40,9 +40,12 @@ void streams_out_drop_stage(streams_out *s, uint32_t stage, channel *c);
 /* Moves bytes that have credit into the channel, unless enough waits there already. */
 void streams_out_pump(streams_out *s, channel *c);
 
+/* How many bytes are not in the channel yet. */
+size_t streams_out_waiting(const streams_out *s);
+
 void streams_out_release(streams_out *s);
 
-/* -- Receiving ------------------------------------------------------------------------------------ */
+/* -- Receiving --------------------------------------------------------------------------------- */
 
 typedef struct stream_in {
     uint64_t id;

@@ -17,6 +17,11 @@ typedef struct task_id {
     uint32_t attempt;   /* from 0; never used twice for one partition of a stage */
 } task_id;
 
+static inline bool task_id_equal(task_id a, task_id b)
+{
+    return a.stage == b.stage && a.partition == b.partition && a.attempt == b.attempt;
+}
+
 typedef struct task_spec {
     task_id id;
     rdd_str payload; /* a view: owned by the job on the driver, by the frame on an executor */

@@ -1,7 +1,7 @@
 /* frame_fuzz.c: bytes of a peer through frame_reader_next() and every payload decoder.
  *
- * Random bytes never pass the checksums, so each input is used twice: as it is, in pieces, and as the
- * payload of a well-formed frame whose type is its first byte.
+ * Random bytes never pass the checksums, so each input is used twice: as it is, in pieces, and
+ * as the payload of a well-formed frame whose type is its first byte.
  */
 #include "protocol.h"
 #include "stream.h"

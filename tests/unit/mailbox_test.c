@@ -27,7 +27,8 @@ static void *post_all(void *arg)
 
 enum { POSTERS = 4, EACH = 5000 };
 
-/* A mailbox far smaller than what goes through it: nothing is lost, and each poster's order holds. */
+/* A mailbox far smaller than what goes through it: nothing is lost, and each poster's order
+ * holds. */
 static void many_post_and_one_takes_in_order(void **state)
 {
     (void)state;

@@ -1,0 +1,55 @@
+/* worker_slots.h: the threads of a worker that run tasks, and what they share.
+ *
+ * The worker's talking thread calls everything here. A slot leaves its outcome as bytes of frames;
+ * the talking thread is woken for the first after a pause, for many, and when the slots run dry, so
+ * that short tasks cost no system call each.
+ */
+#ifndef RDD_WORKER_SLOTS_H
+#define RDD_WORKER_SLOTS_H
+
+#include "board.h"
+#include "stream.h"
+
+typedef struct worker_slots worker_slots;
+
+/* Starts `count` threads; `wake_fd` is an eventfd that the talking thread polls. */
+int worker_slots_new(worker_slots **ret, uint32_t count, uint32_t serial, board *b, int wake_fd,
+                     rdd_error *err);
+
+/* A stage's plan, which is taken over; NULL and why when it cannot be read. */
+int worker_slots_add_plan(worker_slots *w, uint32_t stage, plan *p, const rdd_error *why);
+void worker_slots_forget(worker_slots *w, uint32_t stage);
+
+/* Queues a batch of tasks. Payloads are copied, a heap payload is taken over. */
+typedef struct worker_task {
+    task_id id;
+    size_t size;
+    const char *payload;
+    char *payload_heap;
+} worker_task;
+int worker_slots_add_tasks(worker_slots *w, const worker_task *tasks, size_t count);
+
+/* Queued tasks of the stage are over, running ones are asked to stop. Asking may come too early
+ * for a task that is just beginning: while worker_slots_cancel_again() says true, call it again
+ * soon. */
+void worker_slots_cancel(worker_slots *w, uint32_t stage);
+bool worker_slots_cancel_again(worker_slots *w);
+
+/* A task that never got that far: its payload did not come. */
+void worker_slots_answer(worker_slots *w, const outcome *o);
+
+/* Moves what is ready: outcomes into `c`, results that travel as streams into `results`. False when
+ * there was nothing; the next outcome then wakes the caller at once. */
+bool worker_slots_take(worker_slots *w, channel *c, streams_out *results);
+
+/* How many bytes of results wait to be sent. Past a limit the slots pause. */
+void worker_slots_set_waiting(worker_slots *w, size_t size);
+
+/* User code closed descriptors that are not its own, so no outcome can leave any more: blames
+ * the slots whose tasks may have done it, and ends the process. */
+_Noreturn void worker_slots_end_closed(worker_slots *w);
+
+/* Ends the threads and frees everything; false, and nothing is done, while a task runs. */
+bool worker_slots_stop(worker_slots *w);
+
+#endif

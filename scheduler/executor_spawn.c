@@ -1,0 +1,151 @@
+#include "executor_spawn.h"
+
+#include "clock.h"
+#include "crash.h"
+#include "entry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum { FD_LEAST = 3, SOCKET_BUFFER = 1 << 20, LOOK_AGAIN_MS = 5 };
+
+extern char **environ;
+
+/* -- Starting ---------------------------------------------------------------------------------- */
+
+/* The driver may have closed its standard descriptors: stay clear of them. */
+static int high_fd(int fd)
+{
+    if (fd < 0 || fd >= FD_LEAST)
+        return fd;
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, FD_LEAST);
+    close(fd);
+    return high;
+}
+
+/* [0] the driver's, does not block; [1] the executor's. */
+static int open_pair(int fds[2])
+{
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+        return -1;
+    int size = SOCKET_BUFFER; /* as far as the system allows */
+    for (int i = 0; i < 2; i++) {
+        setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+        fds[i] = high_fd(fds[i]);
+    }
+    return fds[0] < 0 || fds[1] < 0 ? -1 : fcntl(fds[0], F_SETFL, O_NONBLOCK);
+}
+
+/* Nothing of the driver's is inherited but stderr: descriptors, blocked and ignored signals. */
+static int spawn(pid_t *ret, int in_fd, int out_fd, char **argv)
+{
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, in_fd, 0);
+    posix_spawn_file_actions_adddup2(&files, out_fd, 1);
+#if __GLIBC_PREREQ(2, 34)
+    posix_spawn_file_actions_addclosefrom_np(&files, 3);
+#endif
+    posix_spawnattr_t how;
+    posix_spawnattr_init(&how);
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&how, &none);
+    posix_spawnattr_setsigdefault(&how, &all);
+    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                       POSIX_SPAWN_SETSID);
+    int error = posix_spawn(ret, entry_exec_path(), &files, &how, argv, environ);
+    posix_spawnattr_destroy(&how);
+    posix_spawn_file_actions_destroy(&files);
+    return error;
+}
+
+int executor_spawn(executor_child *ret, rdd_error *err)
+{
+    int to[2] = { -1, -1 }, from[2] = { -1, -1 };
+    CLEANUP(freep) char **argv = entry_argv("--rdd-supervisor", err);
+    if (!argv)
+        return RDD_E_IO;
+    executor_child c = { .pid = 0 };
+    int error = open_pair(to) || open_pair(from) ? errno : spawn(&c.pid, to[1], from[1], argv);
+    closep(&to[1]);
+    closep(&from[1]);
+    if (error) {
+        closep(&to[0]);
+        closep(&from[0]);
+        return error_set_errno(err, RDD_E_IO, error, "an executor could not be started");
+    }
+    c.in_fd = from[0];
+    c.out_fd = to[0];
+    *ret = c;
+    return 0;
+}
+
+/* -- Its end ----------------------------------------------------------------------------------- */
+
+/* Whether the child is still ours to wait for: a program may reap all children, or ignore
+ * SIGCHLD. */
+static bool is_ours(pid_t pid, bool *ret_ended)
+{
+    siginfo_t info = { 0 };
+    if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT))
+        return false;
+    *ret_ended = info.si_pid == pid;
+    return true;
+}
+
+static void wait_for_end(pid_t pid, uint64_t patience_ns)
+{
+    uint64_t deadline = clock_now_ns() + patience_ns;
+    bool ended = false;
+#ifdef SYS_pidfd_open
+    CLEANUP(closep) int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+#else
+    int pidfd = -1;
+#endif
+    while (is_ours(pid, &ended) && !ended && clock_now_ns() < deadline) {
+        struct pollfd p = { .fd = pidfd, .events = POLLIN };
+        int left_ms = clock_poll_ms(clock_now_ns(), deadline);
+        poll(&p, 1, pidfd >= 0 || left_ms < LOOK_AGAIN_MS ? left_ms : LOOK_AGAIN_MS);
+    }
+}
+
+static void describe(int status, char *text, size_t size)
+{
+    char name[32];
+    if (WIFSIGNALED(status))
+        snprintf(text, size, "its process was killed by signal %d (%s)", WTERMSIG(status),
+                 crash_signal_name(WTERMSIG(status), name, sizeof name));
+    else
+        snprintf(text, size, "its process exited with status %d", WEXITSTATUS(status));
+}
+
+void executor_end(executor_child *c, uint64_t patience_ns, char *text, size_t size)
+{
+    closep(&c->in_fd);
+    closep(&c->out_fd);
+    snprintf(text, size, "its process is gone");
+    wait_for_end(c->pid, patience_ns);
+    bool ended;
+    if (!is_ours(c->pid, &ended))
+        return;
+    /* Not reaped yet, so the number is not anybody else's. */
+    kill(-c->pid, SIGKILL);
+    kill(c->pid, SIGKILL);
+    int status;
+    pid_t pid;
+    do
+        pid = waitpid(c->pid, &status, 0);
+    while (pid < 0 && errno == EINTR);
+    if (pid == c->pid)
+        describe(status, text, size);
+    c->pid = 0;
+}
