@@ -46,7 +46,9 @@ static rdd *numbers(void)
 
 RDD_MAP(to_line, int64_t, i, rdd_str)
 {
-    return i % 50 == 7 ? (rdd_str){ 0, NULL } : rdd_format(task, "line %ld\t%0*d", (long)i, (int)(i % 90), 0);
+    if (i % 50 == 7)
+        return (rdd_str){ 0, NULL };
+    return rdd_format(task, "line %ld\t%0*d", (long)i, (int)(i % 90), 0);
 }
 
 /* Columns come and go: new ones in the middle, names twice, rows without any. */
@@ -204,7 +206,7 @@ static void two_at_once_on_one_name(void)
 RDD_STRUCT(bell, (rdd_str, path));
 RDD_MAP(ring_and_wait, rdd_str, line, rdd_str, bell)
 {
-    if (rdd_partition_index(task) == 0) {
+    if (rdd_partition_index(task) == 0 && !rdd_cancelled(task)) {
         int fd = open(env->path.data, O_WRONLY | O_CLOEXEC);
         if (fd < 0 || write(fd, "!", 1) != 1)
             rdd_fail(task, "cannot ring");
