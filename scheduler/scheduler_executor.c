@@ -30,7 +30,7 @@ void executor_up(scheduler *s, const event *e)
     ASSERT(e->executor < EXECUTORS_MAX);
     ASSERT(e->slots > 0);
     executor *x = executor_known(s, e->executor);
-    if (!x)
+    if (!x || e->incarnation < x->gone_below)
         return;
     if (x->up) {
         if (e->incarnation <= x->incarnation)
@@ -50,6 +50,10 @@ void executor_up(scheduler *s, const event *e)
 
 void executor_lost(scheduler *s, const event *e)
 {
+    ASSERT(e->executor < EXECUTORS_MAX);
+    executor *known = executor_known(s, e->executor);
+    if (known && e->incarnation >= known->gone_below)
+        known->gone_below = e->incarnation + 1;
     executor *x = executor_find(s, e->executor, e->incarnation);
     if (!x)
         return;

@@ -133,6 +133,7 @@ typedef struct flight {
 
 typedef struct executor {
     uint32_t incarnation, slots;
+    uint32_t gone_below; /* incarnations below this one are over, also where UP comes after LOST */
     uint32_t first, last, flying; /* flights */
     uint32_t cancelled;           /* flights that were told to stop */
     uint32_t failures_row;        /* failed attempts since one succeeded */

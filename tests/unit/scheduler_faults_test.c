@@ -80,6 +80,22 @@ static void an_executor_may_come_back_unannounced(void **state)
     world_end();
 }
 
+static void news_of_a_loss_may_overtake_news_of_a_start(void **state)
+{
+    (void)state;
+    world_begin();
+    up(1, 1);
+    submit(1, 3);
+    event lost = { .kind = EVENT_EXECUTOR_LOST, .executor = 0, .incarnation = 4 };
+    referee_step(&world, &lost);
+    event late = { .kind = EVENT_EXECUTOR_UP, .executor = 0, .incarnation = 4, .slots = 8 };
+    referee_step(&world, &late); /* it is gone already: it gets nothing */
+    assert_int_equal(holds(0), 0);
+    succeed_all();
+    assert_done(1);
+    world_end();
+}
+
 /* -- Suspects --------------------------------------------------------------------------------- */
 
 static void a_suspect_runs_alone(void **state)
@@ -532,6 +548,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(neighbours_of_a_crash_run_again_for_free),
         cmocka_unit_test(a_task_is_lost_so_many_times_and_no_more),
         cmocka_unit_test(an_executor_may_come_back_unannounced),
+        cmocka_unit_test(news_of_a_loss_may_overtake_news_of_a_start),
         cmocka_unit_test(a_suspect_runs_alone),
         cmocka_unit_test(a_suspect_that_does_it_again_alone_is_blamed),
         cmocka_unit_test(deaths_with_a_lone_task_do_not_exclude_their_executor),
