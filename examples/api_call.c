@@ -111,18 +111,24 @@ static rdd_http_response call(rdd_task *task, const call_env *env, rdd_row row)
     return rdd_http_send(task, &request);
 }
 
+/* Causes are counted by kind: a text that is another one for each row would say nothing. */
+static void count_failure(rdd_task *task, rdd_str cause)
+{
+    rdd_count_up(task, "rows failed", 1);
+    rdd_count_up(task, rdd_format(task, "cause: %.*s", (int)cause.size, cause.data).data, 1);
+}
+
 RDD_MAP(api_call, rdd_row, row, rdd_row, call_env)
 {
     rdd_row fields = { 0, NULL };
     rdd_str reason;
     rdd_http_response answer = call(task, env, row);
-    if (!answer.error.size && answer.body.size && !rdd_row_try_json(task, answer.body, &fields, &reason))
+    if (answer.error.size) {
+        count_failure(task, answer.error);
+    } else if (answer.body.size && !rdd_row_try_json(task, answer.body, &fields, &reason)) {
+        count_failure(task, RDD_STR("the answer is no JSON object"));
         rdd_http_reject(task, &answer, "the answer is no JSON object: %.*s", (int)reason.size,
                         reason.data);
-    if (answer.error.size) {
-        rdd_count_up(task, "rows failed", 1);
-        rdd_count_up(task, rdd_format(task, "cause: %.*s", (int)answer.error.size,
-                                      answer.error.data).data, 1);
     }
     fields = with_prefix(task, fields, env->prefix);
     fields = rdd_row_set(task, fields, RDD_STR("_status"), rdd_format(task, "%d", answer.status));
@@ -158,7 +164,7 @@ static _Noreturn void usage_error(const char *format, const char *what)
 {
     fprintf(stderr, "api_call: ");
     fprintf(stderr, format, what);
-    fprintf(stderr, "\n%s", USAGE);
+    fprintf(stderr, "; api_call --help lists the options\n");
     exit(2);
 }
 

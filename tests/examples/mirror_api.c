@@ -1,0 +1,232 @@
+/* mirror_api: a server that says what it was asked, for tests of api_call.
+ *
+ *   /mirror/…      what came: method, path as it was sent, body, and some headers
+ *   /fields/N      an object whose fields depend on N
+ *   /flaky/N/KEY   503 N times for each KEY, then an answer, then 503 N times again, …
+ *   /status/N      status N
+ *   /say/TEXT      TEXT, percent-decoded, with status 200
+ *   /together/N    answers when N of these are waiting
+ *   /stall         no answer
+ *
+ * It prints "listening on URL", and at its end how many requests it had, how many at once, and how
+ * long it was from the first to the last. One thread.
+ */
+#include <arpa/inet.h>
+#include <cjson/cJSON.h>
+#include <microhttpd.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BODY_MAX = 1 << 16, KEYS_MAX = 4096 };
+
+typedef struct request {
+    struct MHD_Connection *connection;
+    struct request *next; /* of those that wait for others */
+    bool together;
+    size_t size;
+    char body[BODY_MAX + 1];
+} request;
+
+static struct flaky {
+    char key[64];
+    int asked;
+} flaky[KEYS_MAX];
+
+static unsigned long request_count, open_count, open_max;
+static double first_ms, last_ms;
+static request *waiting;
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned status, const char *text)
+{
+    struct MHD_Response *r = MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text,
+                                                             MHD_RESPMEM_MUST_COPY);
+    MHD_add_response_header(r, "Content-Type", "application/json");
+    enum MHD_Result result = MHD_queue_response(connection, status, r);
+    MHD_destroy_response(r);
+    return result;
+}
+
+static enum MHD_Result send_object(struct MHD_Connection *connection, cJSON *object)
+{
+    char *text = cJSON_PrintUnformatted(object);
+    enum MHD_Result result = send_text(connection, 200, text);
+    cJSON_free(text);
+    cJSON_Delete(object);
+    return result;
+}
+
+static enum MHD_Result mirror(struct MHD_Connection *connection, const char *path,
+                              const char *method, const request *r)
+{
+    static const char *const HEADERS[] = { "Content-Type", "X-One", "X-Two" };
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "method", method);
+    cJSON_AddStringToObject(object, "path", path);
+    cJSON_AddStringToObject(object, "body", r->body);
+    for (size_t i = 0; i < sizeof HEADERS / sizeof HEADERS[0]; i++) {
+        const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, HEADERS[i]);
+        if (value)
+            cJSON_AddStringToObject(object, HEADERS[i], value);
+    }
+    return send_object(connection, object);
+}
+
+static enum MHD_Result fields(struct MHD_Connection *connection, long number)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddNumberToObject(object, "n", (double)number);
+    cJSON_AddNullToObject(object, "none");
+    cJSON_AddBoolToObject(object, "odd", number % 2 != 0);
+    cJSON *inner = cJSON_AddObjectToObject(object, "inner");
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(inner, "list"), cJSON_CreateNumber(1.5));
+    if (number >= 3)
+        cJSON_AddStringToObject(object, "late", "a, \"b\"\nc");
+    return send_object(connection, object);
+}
+
+static enum MHD_Result fail_at_first(struct MHD_Connection *connection, const char *rest)
+{
+    char *key;
+    long times = strtol(rest, &key, 10);
+    size_t i = 0;
+    while (i < KEYS_MAX - 1 && flaky[i].key[0] && strcmp(flaky[i].key, key) != 0)
+        i++;
+    snprintf(flaky[i].key, sizeof flaky[i].key, "%s", key);
+    if (flaky[i].asked++ % (times + 1) < times)
+        return send_text(connection, 503, "{\"error\":\"not yet\"}");
+    return send_text(connection, 200, "{\"patience\":\"pays\"}");
+}
+
+static enum MHD_Result wait_for_others(struct MHD_Connection *connection, long count, request *r)
+{
+    if (r->together)
+        return send_text(connection, 200, "{\"together\":true}");
+    r->connection = connection;
+    r->next = waiting;
+    waiting = r;
+    MHD_suspend_connection(connection);
+    for (request *w = waiting; w; w = w->next)
+        count--;
+    for (request *next; waiting && count <= 0; waiting = next) {
+        next = waiting->next;
+        waiting->together = true;
+        MHD_resume_connection(waiting->connection);
+    }
+    return MHD_YES;
+}
+
+static const char *behind(const char *path, const char *prefix)
+{
+    size_t size = strlen(prefix);
+    return strncmp(path, prefix, size) == 0 ? path + size : NULL;
+}
+
+static enum MHD_Result answer(struct MHD_Connection *connection, const char *path,
+                              const char *method, request *r)
+{
+    const char *rest;
+    if (behind(path, "/mirror/"))
+        return mirror(connection, path, method, r);
+    if ((rest = behind(path, "/fields/")))
+        return fields(connection, strtol(rest, NULL, 10));
+    if ((rest = behind(path, "/flaky/")))
+        return fail_at_first(connection, rest);
+    if ((rest = behind(path, "/status/")))
+        return send_text(connection, (unsigned)strtoul(rest, NULL, 10), "{\"error\":\"as you wish\"}");
+    if ((rest = behind(path, "/say/"))) {
+        char text[1024];
+        snprintf(text, sizeof text, "%s", rest);
+        MHD_http_unescape(text);
+        return send_text(connection, 200, text);
+    }
+    if ((rest = behind(path, "/together/")))
+        return wait_for_others(connection, strtol(rest, NULL, 10), r);
+    if (behind(path, "/stall")) {
+        MHD_suspend_connection(connection);
+        return MHD_YES;
+    }
+    return send_text(connection, 404, "{\"error\":\"there is no such page\"}");
+}
+
+static enum MHD_Result on_request(void *unused, struct MHD_Connection *connection, const char *path,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *data_size, void **state)
+{
+    (void)unused, (void)version;
+    request *r = *state;
+    if (!r) {
+        *state = calloc(1, sizeof(request));
+        request_count++;
+        open_count++;
+        open_max = open_count > open_max ? open_count : open_max;
+        last_ms = now_ms();
+        first_ms = first_ms > 0 ? first_ms : last_ms;
+        return *state ? MHD_YES : MHD_NO;
+    }
+    if (*data_size) {
+        size_t room = BODY_MAX - r->size, size = *data_size < room ? *data_size : room;
+        memcpy(r->body + r->size, data, size);
+        r->size += size;
+        *data_size = 0;
+        return MHD_YES;
+    }
+    return answer(connection, path, method, r);
+}
+
+static void on_completed(void *unused, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
+{
+    (void)unused, (void)connection, (void)code;
+    open_count -= *state != NULL;
+    free(*state);
+    *state = NULL;
+}
+
+/* Paths are shown as they came. */
+static size_t keep_escapes(void *unused, struct MHD_Connection *connection, char *text)
+{
+    (void)unused, (void)connection;
+    return strlen(text);
+}
+
+int main(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &ends, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    struct MHD_Daemon *server = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, NULL,
+        MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+    const union MHD_DaemonInfo *info =
+        server ? MHD_get_daemon_info(server, MHD_DAEMON_INFO_BIND_PORT) : NULL;
+    if (!info) {
+        fprintf(stderr, "mirror_api: cannot listen\n");
+        return 1;
+    }
+    printf("listening on http://127.0.0.1:%u\n", info->port);
+    fflush(stdout);
+    int signal_number;
+    sigwait(&ends, &signal_number);
+    fprintf(stderr, "mirror_api: %lu requests, %lu at once, in %.0f ms\n", request_count, open_max,
+            last_ms - first_ms);
+    fflush(stderr);
+    _exit(0); /* stalled requests are left alone */
+}
