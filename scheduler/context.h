@@ -56,6 +56,7 @@ struct rdd_context {
     pthread_mutex_t explain_mutex; /* plans of several threads do not mix */
     atomic_uint next_job, next_stage;
     atomic_bool interrupted;       /* ^C: no new jobs */
+    atomic_uint saves;             /* that have a staging directory: ^C lets them remove it */
 
     /* constant after rdd_init */
     master master;

@@ -31,8 +31,9 @@ static void on_signal(int number)
     errno = saved;
 }
 
-/* With a job running its caller goes on to rdd_finish(); without one nobody may be there to hear of
- * it, so the program ends here. Executors end with their connection. */
+/* With a job running, or its output being put together, the caller goes on to rdd_finish(); without
+ * one nobody may be there to hear of it, so the program ends here. Executors end with their
+ * connection. */
 static void *watch_main(void *arg UNUSED)
 {
     char what;
@@ -43,7 +44,7 @@ static void *watch_main(void *arg UNUSED)
     if (got != 1 || what != '!')
         return NULL;
     atomic_store(&watch.ctx->interrupted, true);
-    if (!driver_is_busy(watch.driver))
+    if (!driver_is_busy(watch.driver) && !atomic_load(&watch.ctx->saves))
         _exit(128 + watch.number);
     rdd_error err;
     error_set(&err, RDD_E_CANCELLED, "interrupted");

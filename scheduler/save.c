@@ -112,10 +112,9 @@ static int run_and_commit(saving *s, rdd *r, const rdd_save_options *options, rd
     return saving_commit(s, views, results.count, err);
 }
 
-static int save(rdd *r, action_kind kind, const char *path, const rdd_save_options *options)
+static int save_counted(rdd *r, action_kind kind, const char *path,
+                        const rdd_save_options *options)
 {
-    if (!r)
-        return RDD_E_USAGE; /* the context knows why it is NULL */
     rdd_error err = { 0 };
     saving s = SAVING_NONE;
     int code = path ? saving_open(&s, kind, r->type, path, options, &err)
@@ -128,6 +127,17 @@ static int save(rdd *r, action_kind kind, const char *path, const rdd_save_optio
     code = run_and_commit(&s, r, options, &err);
     saving_close(&s, code < 0 ? &err : NULL);
     return code < 0 ? context_fail(r->ctx, &err) : 0;
+}
+
+static int save(rdd *r, action_kind kind, const char *path, const rdd_save_options *options)
+{
+    if (!r)
+        return RDD_E_USAGE; /* the context knows why it is NULL */
+    rdd_context *ctx = r->ctx;
+    atomic_fetch_add(&ctx->saves, 1);
+    int code = save_counted(r, kind, path, options);
+    atomic_fetch_sub(&ctx->saves, 1);
+    return code;
 }
 
 int(rdd_save_text)(rdd *r, const char *path, rdd_save_options options)
