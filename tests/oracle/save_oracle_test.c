@@ -1,16 +1,15 @@
 /* save_oracle_test.c: whole programs that save, under every master: the same bytes, retries and
  * crashes that leave no trace, failures that leave nothing, ^C that cleans up.
  *
- * A test starts this program again, as `save_oracle_test program NAME DIR --master …`; what it is
- * then is below under "Programs".
+ * A test starts this program again, as `save_oracle_test program NAME DIR --master …`, and it is then
+ * one of those in save_programs.c.
  */
-#include <rdd.h>
+#include "save_programs.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -22,238 +21,6 @@
 #include "test.h"
 
 extern char **environ;
-
-/* -- Programs ---------------------------------------------------------------------------------- */
-
-static rdd_context *ctx;
-static const char *program_dir;
-
-static const char *to(const char *name)
-{
-    static char paths[8][PATH_MAX];
-    static unsigned next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", program_dir, name);
-    return path;
-}
-
-enum { ROWS = 3000, PARTITIONS = 7 };
-
-static rdd *numbers(void)
-{
-    return rdd_range(ctx, 0, ROWS, .partitions = PARTITIONS);
-}
-
-RDD_MAP(to_line, int64_t, i, rdd_str)
-{
-    if (i % 50 == 7)
-        return (rdd_str){ 0, NULL };
-    return rdd_format(task, "line %ld\t%0*d", (long)i, (int)(i % 90), 0);
-}
-
-/* Columns come and go: new ones in the middle, names twice, rows without any. */
-RDD_MAP(to_row, int64_t, i, rdd_row)
-{
-    rdd_row row = { 0, NULL };
-    if (i % 401 == 400)
-        return row;
-    row = rdd_row_set(task, row, RDD_STR("id"), rdd_format(task, "%ld", (long)i));
-    if (i % 3 == 0)
-        row = rdd_row_set(task, row, RDD_STR("text"), rdd_format(task, "a \"%ld\",\nb", (long)i));
-    row = rdd_row_set(task, row, rdd_format(task, "of %ld", (long)(i / 700)), RDD_STR("x"));
-    return i % 5 ? row : rdd_row_concat(task, row, row);
-}
-
-RDD_MAP(to_plain_row, int64_t, i, rdd_row)
-{
-    rdd_row row = rdd_row_set(task, (rdd_row){ 0, NULL }, RDD_STR("id"),
-                              rdd_format(task, "%ld", (long)i));
-    return rdd_row_set(task, row, RDD_STR("name"), rdd_format(task, "n%ld", (long)(i % 10)));
-}
-
-RDD_OPTIONAL(maybe_double, double);
-RDD_STRUCT(person, (int64_t, id), (rdd_str, name), (maybe_double, half), (bool, even));
-RDD_MAP(to_person, int64_t, i, person)
-{
-    return (person){ i, rdd_format(task, "name, %ld", (long)i), { i % 4 != 0, (double)i / 2 },
-                     i % 2 == 0 };
-}
-
-static void everything(void)
-{
-    rdd *lines = rdd_map(numbers(), to_line), *rows = rdd_map(numbers(), to_row);
-    rdd *plain = rdd_map(numbers(), to_plain_row), *people = rdd_map(numbers(), to_person);
-    rdd_save_text(lines, to("lines.txt"));
-    rdd_save_text(lines, to("lines.txt.gz"));
-    rdd_save_text(lines, to("lines.txt.zst"));
-    rdd_save_text(lines, to("lines"), .parts = true);
-    rdd_save_text(rows, to("rows.txt"));
-    rdd_save_json_lines(people, to("people.json"));
-    rdd_save_json_lines(rows, to("rows.json/"));
-    rdd_save_csv(people, to("people.csv"));
-    rdd_save_csv(people, to("people.csv.zst"), .delimiter = ';', .no_header = true);
-    rdd_save_csv(people, to("people/"));
-    rdd_save_csv(rows, to("rows.csv"));
-    rdd_save_csv(rows, to("rows.csv.gz"));
-    rdd_save_csv(rows, to("rows/"));
-    rdd_save_csv(plain, to("plain.csv"));
-    rdd_save_csv(rdd_zip_columns(plain, rows), to("zipped.csv.zst"));
-    rdd_save_csv(rdd_map(rdd_range(ctx, 0, 0, .partitions = 3), to_row), to("none.csv"));
-    rdd_save_csv(rdd_map(rdd_range(ctx, 0, 0, .partitions = 3), to_person), to("nobody.csv"));
-    rdd_save_text(rdd_pipe(lines, "tr a-z A-Z; echo $RDD_PARTITION"), to("piped.txt"));
-    rdd_save_text(rdd_pipe(rdd_coalesce(lines, 2), "head -n 3"), to("heads.txt"));
-}
-
-/* What was saved is read again and saved again. */
-static void again(void)
-{
-    rdd_save_csv(rdd_map(numbers(), to_row), to("a.csv"), .no_header = false);
-    rdd_save_csv(rdd_csv(ctx, to("a.csv")), to("b.csv"));
-    rdd_save_csv(rdd_csv(ctx, to("b.csv")), to("a.csv"), .overwrite = true);
-    rdd_save_text(rdd_text_file(ctx, to("a.csv")), to("c.csv"));
-}
-
-RDD_MAP(fail_first, rdd_str, line, rdd_str)
-{
-    if (rdd_attempt(task) == 0 && rdd_partition_index(task) % 2 == 0 && line.size > 60)
-        rdd_fail(task, "not at the first attempt");
-    return line;
-}
-
-RDD_MAP(crash_first, rdd_str, line, rdd_str)
-{
-    if (rdd_attempt(task) == 0 && rdd_partition_index(task) == 3 && line.size > 60)
-        abort();
-    return line;
-}
-
-static void retried(void)
-{
-    rdd_save_text(rdd_map(rdd_map(numbers(), to_line), fail_first), to("out.txt"));
-}
-
-static void crashed(void)
-{
-    rdd_save_text(rdd_map(rdd_map(numbers(), to_line), crash_first), to("out.txt"));
-}
-
-static void unharmed(void)
-{
-    rdd_save_text(rdd_map(numbers(), to_line), to("out.txt"));
-}
-
-RDD_MAP(fail_late, rdd_str, line, rdd_str)
-{
-    if (rdd_partition_index(task) == PARTITIONS - 1)
-        rdd_fail(task, "this never works");
-    return line;
-}
-
-static void failing(void)
-{
-    rdd_save_text(rdd_map(rdd_map(numbers(), to_line), fail_late), to("out.txt.gz"));
-}
-
-static void failing_pipe(void)
-{
-    rdd_save_text(rdd_pipe(rdd_map(numbers(), to_line), "cat; echo sorry >&2; exit 7"), to("out/"));
-}
-
-RDD_MAP(to_bad_text, int64_t, i, rdd_str)
-{
-    return i == 2999 ? RDD_STR("\xff") : RDD_STR("fine");
-}
-
-static void bad_text(void)
-{
-    rdd_save_json_lines(rdd_map(numbers(), to_bad_text), to("out.json"));
-}
-
-static void taken(void)
-{
-    rdd_save_text(rdd_map(numbers(), to_line), to("taken"));
-}
-
-static void wrong_type(void)
-{
-    rdd_save_csv(numbers(), to("out.csv"));
-}
-
-RDD_MAP(to_large, int64_t, i, rdd_str)
-{
-    return rdd_format(task, "%ld%0*d", (long)i, 1 << 10, 0);
-}
-
-static void too_large(void)
-{
-    rdd_save_text(rdd_map(numbers(), to_large), to("out.txt"));
-}
-
-static void standard_output(void)
-{
-    printf("before\n");
-    rdd_save_csv(rdd_map(numbers(), to_row), "-");
-    printf("after\n");
-}
-
-static void two_at_once_on_one_name(void)
-{
-    rdd_save_text(rdd_map(numbers(), to_line), to("out.txt"));
-    rdd_save_text(rdd_map(numbers(), to_line), to("out.txt"));
-}
-
-/* Says that it runs, through a named pipe, and then does nothing until it is told to stop. */
-RDD_STRUCT(bell, (rdd_str, path));
-RDD_MAP(ring_and_wait, rdd_str, line, rdd_str, bell)
-{
-    if (rdd_partition_index(task) == 0 && !rdd_cancelled(task)) {
-        int fd = open(env->path.data, O_WRONLY | O_CLOEXEC);
-        if (fd < 0 || write(fd, "!", 1) != 1)
-            rdd_fail(task, "cannot ring");
-        close(fd);
-        while (!rdd_cancelled(task))
-            poll(NULL, 0, 1);
-    }
-    return line;
-}
-
-static void endless(void)
-{
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s.bell", program_dir);
-    rdd_str terminated = { strlen(path) + 1, path };
-    rdd *lines = rdd_map(numbers(), to_line);
-    rdd_save_text(rdd_map(lines, RDD_WITH(ring_and_wait, .path = terminated)), to("out.txt"));
-}
-
-static const struct program {
-    const char *name;
-    void (*body)(void);
-} PROGRAMS[] = {
-    { "everything", everything },
-    { "again", again },
-    { "retried", retried },
-    { "crashed", crashed },
-    { "unharmed", unharmed },
-    { "failing", failing },
-    { "failing_pipe", failing_pipe },
-    { "bad_text", bad_text },
-    { "taken", taken },
-    { "wrong_type", wrong_type },
-    { "too_large", too_large },
-    { "standard_output", standard_output },
-    { "two_at_once_on_one_name", two_at_once_on_one_name },
-    { "endless", endless },
-};
-
-static int program_main(const char *name, const char *dir)
-{
-    program_dir = dir;
-    for (size_t i = 0; i < sizeof PROGRAMS / sizeof PROGRAMS[0]; i++)
-        if (!strcmp(PROGRAMS[i].name, name))
-            PROGRAMS[i].body();
-    return rdd_finish(ctx);
-}
 
 /* -- Running them ------------------------------------------------------------------------------ */
 
@@ -271,14 +38,15 @@ typedef struct running {
     FILE *out, *errors; /* files without a name */
 } running;
 
-static running program_start(const char *name, const char *dir, const char *master)
+/* `out` becomes its standard output; -1: a file. */
+static running program_start_with(int out, const char *name, const char *dir, const char *master)
 {
     running p = { .out = tmpfile(), .errors = tmpfile() };
     assert_non_null(p.out);
     assert_non_null(p.errors);
     posix_spawn_file_actions_t actions;
     assert_int_equal(posix_spawn_file_actions_init(&actions), 0);
-    posix_spawn_file_actions_adddup2(&actions, fileno(p.out), 1);
+    posix_spawn_file_actions_adddup2(&actions, out >= 0 ? out : fileno(p.out), 1);
     posix_spawn_file_actions_adddup2(&actions, fileno(p.errors), 2);
     char *const arguments[] = { (char *)(uintptr_t)"save_oracle_test", (char *)(uintptr_t)"program",
                                 (char *)(uintptr_t)name, (char *)(uintptr_t)dir,
@@ -287,6 +55,11 @@ static running program_start(const char *name, const char *dir, const char *mast
     assert_int_equal(posix_spawn(&p.pid, "/proc/self/exe", &actions, NULL, arguments, environ), 0);
     posix_spawn_file_actions_destroy(&actions);
     return p;
+}
+
+static running program_start(const char *name, const char *dir, const char *master)
+{
+    return program_start_with(-1, name, dir, master);
 }
 
 static void file_read(FILE *file, char *text, size_t size)
@@ -492,7 +265,7 @@ static void what_is_there_is_kept(void **state)
         ended *e = run("taken", dir, MASTERS[m]);
         assert_true(WIFEXITED(e->status) && WEXITSTATUS(e->status) != 0);
         assert_non_null(strstr(e->errors, "taken: is there already"));
-        assert_non_null(strstr(e->errors, "save_oracle_test.c:"));
+        assert_non_null(strstr(e->errors, "save_programs.c:"));
         size_t size;
         char *bytes = content(in(dir, "taken"), &size);
         assert_string_equal(bytes, "mine");
@@ -566,11 +339,46 @@ static void an_interrupt_cleans_up(void **state)
     }
 }
 
+/* ^C while the output is put together: no job runs then, but there is a staging directory. */
+static void an_interrupted_commit_cleans_up(void **state)
+{
+    (void)state;
+    const char *dir = fresh_dir(), *old = getenv("TMPDIR");
+    char *kept = old ? strdup(old) : NULL;
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(setenv("TMPDIR", dir, 1), 0); /* that is where a stream's parts wait */
+    running p = program_start_with(ends[1], "large_standard_output", dir, MASTERS[1]);
+    close(ends[1]);
+    if (kept)
+        setenv("TMPDIR", kept, 1);
+    else
+        unsetenv("TMPDIR");
+    free(kept);
+    static char chunk[1 << 16];
+    size_t size = 0;
+    for (ssize_t got; (got = read(ends[0], chunk, size ? sizeof chunk : 1)) > 0;) {
+        if (!size)
+            assert_int_equal(kill(p.pid, SIGINT), 0);
+        size += (size_t)got;
+    }
+    close(ends[0]);
+    static ended e;
+    program_wait(&p, &e);
+    assert_true(WIFEXITED(e.status));
+    bool whole = size > 30000 * 1024; /* it may have been quicker */
+    if (WEXITSTATUS(e.status) != 130 && !(whole && !e.status))
+        fail_msg("status %d after %zu bytes: %s", e.status, size, e.errors);
+    assert_names(dir, "");
+}
+
 int main(int argc, char **argv)
 {
-    ctx = rdd_init(&argc, argv);
-    if (argc == 4 && !strcmp(argv[1], "program"))
-        return program_main(argv[2], argv[3]);
+    rdd_context *ctx = rdd_init(&argc, argv);
+    if (argc == 4 && !strcmp(argv[1], "program")) {
+        save_program(ctx, argv[2], argv[3]);
+        return rdd_finish(ctx);
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_master_saves_the_same_bytes),
         cmocka_unit_test(a_saved_csv_comes_back),
@@ -580,6 +388,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_full_disk_is_said_and_cleared),
         cmocka_unit_test(standard_output_is_one_of_the_places),
         cmocka_unit_test(an_interrupt_cleans_up),
+        cmocka_unit_test(an_interrupted_commit_cleans_up),
     };
-    return TEST_MAIN(argc, argv, tests);
+    int failed = TEST_MAIN(argc, argv, tests);
+    return rdd_finish(ctx) || failed;
 }
