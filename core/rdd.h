@@ -1090,7 +1090,8 @@ RDD_PUBLIC rdd *rdd_cartesian(const rdd_type *pair, rdd *a, rdd *b, rdd_options 
                   RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
 
 /* Each partition's lines through `sh -c command`, its output lines as rdd_str. A command that fails
- * fails the task, with its exit status and the end of its stderr. */
+ * fails the task, with its exit status and the end of its stderr. It finds its partition's number in
+ * RDD_PARTITION. It may stop reading early: what it does not want is not computed. */
 RDD_PUBLIC rdd *rdd_pipe(rdd *r, const char *command, rdd_options options);
 #define rdd_pipe(r, ...)                         \
     rdd_pipe((r), RDD_FIRST_(__VA_ARGS__, ),     \
@@ -1312,7 +1313,13 @@ typedef struct rdd_save_options {
  * .gz or .zst is compressed (with .parts: "dir/" and --conf save.compression). "-" is standard
  * output. Nothing appears under the final name before everything is there. 0 or a negative
  * rdd_code. Text: rdd_str elements as they are, others as JSON. CSV: rows (columns in the order of
- * their first appearance) or structs. */
+ * their first appearance) or structs.
+ *
+ * Text with a line end inside comes out as two lines, a missing text as an empty one. CSV is quoted
+ * as RFC 4180 has it, and only where needed; no value and an empty text are both an empty cell. A
+ * name that a row has twice is two columns of that name. .overwrite replaces an output at once, by
+ * a rename, and a directory only when it holds nothing but part files. A device or a named pipe is
+ * written to. */
 RDD_PUBLIC int rdd_save_text(rdd *r, const char *path, rdd_save_options options);
 #define rdd_save_text(r, ...)                   \
     rdd_save_text((r), RDD_FIRST_(__VA_ARGS__, ), \

@@ -1,8 +1,8 @@
 /* save_oracle_test.c: whole programs that save, under every master: the same bytes, retries and
  * crashes that leave no trace, failures that leave nothing, ^C that cleans up.
  *
- * A test starts this program again, as `save_oracle_test program NAME DIR --master …`, and it is then
- * one of those in save_programs.c.
+ * A test starts this program again, as `save_oracle_test program NAME DIR --master …`, and it is
+ * then one of those in save_programs.c.
  */
 #include "save_programs.h"
 

@@ -260,6 +260,27 @@ static void columns_are_the_union_over_all_partitions(void **state)
     assert_file(in(dir, "c/part-00002.csv"), "id\tname\tage\tcity\n\tx,y\t\tBonn\n\t\t\t\n");
 }
 
+/* An answer that failed comes first and has fewer columns: they stand at the end all the same. */
+static void some_columns_stand_last(void **state)
+{
+    (void)state;
+    static const char *const LAST[] = { "status", "error", "never" };
+    const rdd_row a[] = { ROW(CELL("id", "1"), CELL("error", "e"), CELL("status", "5")),
+                          ROW(CELL("id", "2"), CELL("x", "y"), CELL("error", ""),
+                              CELL("status", "2"), CELL("error", "again")) };
+    const rdd_row b[] = { ROW(CELL("id", "3"), CELL("z", "w"), CELL("status", "1")) };
+    const part parts[] = { { a, 2 }, { b, 1 } };
+    static const char WANTED[] = "id,x,z,status,error,error\n1,,,5,e,\n2,y,,2,,again\n3,,w,1,,\n";
+    const char *dir = fresh_dir();
+    SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "a.csv"), parts, 2, .last_columns = LAST,
+         .last_column_count = 3);
+    assert_file(in(dir, "a.csv"), WANTED);
+    SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "a.zst"), parts, 2, .last_columns = LAST,
+         .last_column_count = 3);
+    CLEANUP(buf_release) buf zst = content_of(in(dir, "a.zst"), INPUT_ZSTD);
+    assert_string_equal(buf_terminate(&zst), WANTED);
+}
+
 static void rows_without_columns(void **state)
 {
     (void)state;
@@ -457,6 +478,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(structs_have_their_fields_as_header),
         cmocka_unit_test(a_single_empty_cell_is_no_blank_line),
         cmocka_unit_test(columns_are_the_union_over_all_partitions),
+        cmocka_unit_test(some_columns_stand_last),
         cmocka_unit_test(rows_without_columns),
         cmocka_unit_test(a_name_twice_stays_two_columns),
         cmocka_unit_test(too_many_columns_are_an_error),
