@@ -39,7 +39,8 @@ static inline int base64_digit(char c)
 
 /* Reads `size` characters into `out` (3 bytes for each 4 of them). False when they are no base64:
  * strictly, so that bytes have one text and a text one meaning. */
-static inline bool base64_decode(const char *text, size_t size, unsigned char *out, size_t *ret_size)
+static inline bool base64_decode(const char *text, size_t size, unsigned char *out,
+                                 size_t *ret_size)
 {
     size_t made = 0;
     if (size % 4)

@@ -18,7 +18,7 @@
 enum { BLOCK_ALIGN = 16 };
 
 /* Appends one block; its size is a multiple of BLOCK_ALIGN. Fails with RDD_E_MEMORY or, past
- * out->max, RDD_E_LIMIT; `out` is then as before. */
+ * out->max or less than 16 bytes from it, RDD_E_LIMIT; `out` is then as before. */
 int block_encode(const rdd_type *t, const void *items, size_t count, buf *out, rdd_error *err);
 
 /* Decodes the block that begins at `bytes` (BLOCK_ALIGN-aligned, at most `size` bytes, from

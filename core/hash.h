@@ -1,7 +1,5 @@
-/* hash.h: XXH3 inlined, for values, types and blocks.
- *
- * Hashing an int64 costs less than calling a function, so the library's own functions, which
- * message.c and others call for longer bytes, will not do here. The results are the same.
+/* hash.h: XXH3 for values, types and blocks. All of it gives the same results as the library's own
+ * functions.
  */
 #ifndef RDD_HASH_H
 #define RDD_HASH_H
@@ -11,6 +9,10 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+/* Of many bytes: compiled for speed, about twice that of the library's. */
+uint64_t checksum(const void *data, size_t size);
+
+/* Of few: inlined, as hashing a number costs less than a call. */
 static inline uint64_t hash_bytes(const void *data, size_t size, uint64_t seed)
 {
     return XXH3_64bits_withSeed(data, size, seed);

@@ -1,8 +1,8 @@
 /* json.h: elements to and from JSON text, and text cells to values.
  *
  * cJSON judges nested values (json_scan.c alone includes it). It knows numbers only as doubles and
- * ends strings at a NUL, so numbers, strings and the fields of an element are read here, and what is
- * nested in a row's cell keeps the text that was there.
+ * ends strings at a NUL, so numbers, strings and the fields of an element are read here, and what
+ * is nested in a row's cell keeps the text that was there.
  *
  * As cJSON does, strings may hold control characters as they are and bytes that are not UTF-8; half
  * of a surrogate pair is an error. A byte order mark before the text is skipped.
@@ -34,22 +34,23 @@ void json_show(const rdd_type *t, const void *value, size_t size_max, buf *out);
 /* Appends `text` as a JSON string with its quotes. RDD_E_INPUT when it is not UTF-8. */
 int json_print_str(rdd_str text, buf *out, rdd_error *err);
 
-/* One JSON object as a row: top-level fields in their order, strings unescaped, null as no value,
- * all else as the JSON text that was there. Of fields with the same name the last one counts, in the
- * place of the first. Cells may view `text`. The message says what and at which byte. */
+/* One JSON object as a row: top-level fields in their order, strings unescaped, null as no
+ * value, all else as the JSON text that was there. Of fields with the same name the last one
+ * counts, in the place of the first. Cells may view `text`. The message says what and at which
+ * byte. */
 int json_parse_row(rdd_str text, arena *a, rdd_row *ret, rdd_error *err);
 
 /* One JSON value as an element of type t: objects fill structs by field name (unknown fields are
- * ignored, a missing one is an error unless optional, a string or bytes), null is an absent optional,
- * a missing string or missing bytes and nothing else. Integers must fit exactly, however they are
- * written: 1e3 and 2.0 are whole numbers. The result may view `text`. */
+ * ignored, a missing one is an error unless optional, a string or bytes), null is an absent
+ * optional, a missing string or missing bytes and nothing else. Integers must fit exactly,
+ * however they are written: 1e3 and 2.0 are whole numbers. The result may view `text`. */
 int json_parse(const rdd_type *t, rdd_str text, arena *a, void *ret, rdd_error *err);
 
-/* A CSV cell as a value of a scalar or optional type: the whole text must be the number (leading and
- * trailing blanks allowed); "" is an absent optional and the empty string; booleans are true/false,
- * 1/0, yes/no, t/f in any case; integers are as in json_parse(), and doubles may also be inf and nan.
- * Strings view `text`. The message is like: "12x" is no int64_t. RDD_E_TYPE when a cell cannot hold
- * the type at all: bytes, structs, lists. */
+/* A CSV cell as a value of a scalar or optional type: the whole text must be the number (leading
+ * and trailing blanks allowed); "" is an absent optional and the empty string; booleans are
+ * true/false, 1/0, yes/no, t/f in any case; integers are as in json_parse(), and doubles may
+ * also be inf and nan. Strings view `text`. The message is like: "12x" is no int64_t. RDD_E_TYPE
+ * when a cell cannot hold the type at all: bytes, structs, lists. */
 int cell_parse(const rdd_type *t, rdd_str text, void *ret, rdd_error *err);
 
 /* A value as the text of a CSV cell (unquoted): no value and an absent optional as nothing, text as

@@ -252,7 +252,8 @@ static int finish(printer *p, bool good, size_t start, rdd_error *err)
     CLEANUP(buf_release) buf shown = { 0 };
     json_show(RDD_TYPE(rdd_str), &p->bad, 60, &shown);
     const char *text = buf_terminate(&shown);
-    return error_set(err, RDD_E_INPUT, "text is not UTF-8 at byte %zu: %s", p->bad_at, text ? text : "");
+    return error_set(err, RDD_E_INPUT, "text is not UTF-8 at byte %zu: %s", p->bad_at,
+                     text ? text : "");
 }
 
 int json_print(const rdd_type *t, const void *value, buf *out, rdd_error *err)

@@ -1,7 +1,7 @@
 /* json_read.c: JSON text to rows and elements. Tokens come from json_scan.c.
  *
- * Rows are on the way of every API call: what a cell says is a view of the text, and a row allocates
- * its cells and nothing else, unless strings hold escapes.
+ * Rows are on the way of every API call: what a cell says is a view of the text, and a row
+ * allocates its cells and nothing else, unless strings hold escapes.
  */
 #include "base64.h"
 #include "hash.h"

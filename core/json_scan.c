@@ -36,8 +36,8 @@ bool json_fail(json_scan *s, const char *format, ...)
     if (rest.size)
         json_show(RDD_TYPE(rdd_str), &rest, 24, &found);
     buf_terminate(&found);
-    s->code = error_set(s->err, RDD_E_INPUT, "JSON: %s at byte %zu%s%s", what, (size_t)(s->at - s->from),
-                        rest.size ? ", found " : ", where it ends",
+    s->code = error_set(s->err, RDD_E_INPUT, "JSON: %s at byte %zu%s%s", what,
+                        (size_t)(s->at - s->from), rest.size ? ", found " : ", where it ends",
                         rest.size && !found.failed ? found.data : "");
     return false;
 }

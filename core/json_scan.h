@@ -32,7 +32,8 @@ bool json_take(json_scan *s, char c);
 
 /* Begins an object or array with '{' or '['; fails when it is too deep. */
 bool json_open(json_scan *s, char c);
-/* After an item: true when a ',' says that there is another one; false at `close`, and on failure. */
+/* After an item: true when a ',' says that there is another one; false at `close`, and on
+ * failure. */
 bool json_more(json_scan *s, char close);
 
 /* A string without its quotes, unescaped: a view of the text, or in the arena. */

@@ -11,7 +11,8 @@ enum { DONE, NO_MEMORY, BAD_TYPE };
  * twice as large, or NULL. */
 static void *grow(void *array, const void *few, uint32_t *capacity, size_t size)
 {
-    void *larger = array == few ? malloc(2 * *capacity * size) : realloc(array, 2 * *capacity * size);
+    void *larger =
+        array == few ? malloc(2 * *capacity * size) : realloc(array, 2 * *capacity * size);
     if (!larger)
         return NULL;
     if (array == few)

@@ -1,8 +1,8 @@
 /* layout.h: what in an element is not plain bytes, as a list of steps; for block.c and value.c.
  *
- * A type is cut into levels. Level 0 is the elements themselves; every list in the type is a level of
- * its own, the items of all lists at that place side by side. Structs and optionals are flattened
- * into the level they are in. A level is then one array, and a step a tight loop over it.
+ * A type is cut into levels. Level 0 is the elements themselves; every list in the type is a level
+ * of its own, the items of all lists at that place side by side. Structs and optionals are
+ * flattened into the level they are in. A level is then one array, and a step a tight loop over it.
  *
  * An absent optional's value is zeroed (LAYOUT_OPTION comes before what is inside of it). Zeros are
  * a valid value of every kind, no text and no items, so the steps after it need no condition.

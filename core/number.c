@@ -11,8 +11,8 @@
 
 /* ---- a decimal number in its parts --------------------------------------------------------- */
 
-/* (-1)^negative * digits * 10^exponent; `cut` when there are more digits than fit, and then `digits`
- * says nothing. */
+/* (-1)^negative * digits * 10^exponent; `cut` when there are more digits than fit, and then
+ * `digits` says nothing. */
 typedef struct decimal {
     uint64_t digits;
     int64_t exponent;
@@ -103,8 +103,9 @@ __attribute__((constructor)) static void c_locale_init(void)
     c_locale = newlocale(LC_ALL_MASK, "C", NULL);
 }
 
-static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
 
 /* Two numbers that a double holds exactly, and one operation, which rounds once (Clinger 1990). */
 static bool exact_double(const decimal *d, double *ret)
@@ -235,9 +236,9 @@ static size_t print_special(double x, char *out)
     return strlen(text);
 }
 
-/* Most doubles that people write have a few decimals: then x * 10^k is nearly a whole number of at
- * most 15 digits, and if the nearest one divided by 10^k is x, those are the digits that %.15g prints,
- * as no other 15 digits are as near. 0 when it is not like that. */
+/* Most doubles that people write have a few decimals: then x * 10^k is nearly a whole number of
+ * at most 15 digits, and if the nearest one divided by 10^k is x, those are the digits that
+ * %.15g prints, as no other 15 digits are as near. 0 when it is not like that. */
 static size_t print_short(double x, char *out)
 {
     double size = fabs(x);
@@ -322,7 +323,8 @@ bool number_parse(const rdd_type *t, rdd_str text, void *ret)
     }
     bool negative;
     uint64_t magnitude, value;
-    if (!number_parse_whole(text, &negative, &magnitude) || !fits(t->kind, negative, magnitude, &value))
+    if (!number_parse_whole(text, &negative, &magnitude) ||
+        !fits(t->kind, negative, magnitude, &value))
         return false;
     memcpy(ret, &value, t->size); /* little endian: the low bytes come first */
     return true;

@@ -15,13 +15,13 @@ enum { NUMBER_TEXT_MAX = 32 };
  * sign and magnitude, or false, also when the magnitude does not fit. */
 bool number_parse_whole(rdd_str text, bool *ret_negative, uint64_t *ret_magnitude);
 
-/* Rounded to the nearest. Also "inf", "infinity" and "nan" in any case. False for other text, and for
- * a number too large to be finite. */
+/* Rounded to the nearest. Also "inf", "infinity" and "nan" in any case. False for other text,
+ * and for a number too large to be finite. */
 bool number_parse_double(rdd_str text, double *ret);
 bool number_parse_float(rdd_str text, float *ret);
 
-/* The shortest text of at most 17 (9) digits that reads back the same; "nan", "inf", "-inf". Returns
- * its size; it is terminated too. */
+/* The shortest text of at most 17 (9) digits that reads back the same; "nan", "inf", "-inf".
+ * Returns its size; it is terminated too. */
 size_t number_print_double(double x, char *out /* NUMBER_TEXT_MAX */);
 size_t number_print_float(float x, char *out);
 size_t number_print_u64(uint64_t x, char *out);

@@ -1,5 +1,5 @@
-/* str.c: the text functions of rdd.h that need no task. (rdd_str_compare is in value.c, with the order
- * of all other values.)
+/* str.c: the text functions of rdd.h that need no task. (rdd_str_compare is in value.c, with the
+ * order of all other values.)
  *
  * A text is a view into memory of the caller's: nothing is read behind its end, not even within the
  * same page.
@@ -14,8 +14,8 @@
 
 /* ---- words --------------------------------------------------------------------------------- */
 
-/* A mask has a bit for each byte, the first byte's lowest: set where white space is. Finding a word's
- * end is then one count of zeros, and no branch depends on how long the word is. */
+/* A mask has a bit for each byte, the first byte's lowest: set where white space is. Finding a
+ * word's end is then one count of zeros, and no branch depends on how long the word is. */
 enum { STEP = 16 };
 
 static inline uint64_t load8(const char *at)
@@ -54,13 +54,15 @@ static inline unsigned spaces16(const char *at)
 
 #else
 
-/* The top bit of each byte says what is asked; sums of seven bits never reach into the next byte. */
+/* The top bit of each byte says what is asked; sums of seven bits never reach into the next
+ * byte. */
 static inline unsigned spaces8(uint64_t bytes)
 {
     const uint64_t ones = 0x0101010101010101u, low = 0x7f * ones, top = 0x80 * ones;
     uint64_t seven = bytes & low, other = bytes ^ (' ' * ones);
     uint64_t blank = ~(((other & low) + low) | other);
-    uint64_t control = (seven + (0x80 - '\t') * ones) & ~(seven + (0x80 - '\r' - 1) * ones) & ~bytes;
+    uint64_t control =
+        (seven + (0x80 - '\t') * ones) & ~(seven + (0x80 - '\r' - 1) * ones) & ~bytes;
     return (unsigned)((((blank | control) & top) >> 7) * 0x0102040810204080u >> 56);
 }
 
@@ -71,7 +73,8 @@ static inline unsigned spaces16(const char *at)
 
 #endif
 
-/* The mask of the last bytes, 1 to 15 of them, by loads that overlap; and the end counts as space. */
+/* The mask of the last bytes, 1 to 15 of them, by loads that overlap; and the end counts as
+ * space. */
 static unsigned spaces_last(const char *at, size_t left)
 {
     unsigned end = 1u << left;
@@ -118,18 +121,18 @@ static bool next_word_slowly(rdd_str *rest, rdd_str *ret)
     return true;
 }
 
-/* Most words begin right here and end within 16 bytes. The space behind a word goes with it, so that
- * the next one begins right there too. */
+/* Most words begin right here and end within 16 bytes. The space behind a word goes with it, so
+ * that the next one begins right there too. */
 bool rdd_str_next_word(rdd_str *rest, rdd_str *ret)
 {
     const char *at = rest->data;
     size_t left = rest->size;
-    if (UNLIKELY(left < STEP))
-        return next_word_slowly(rest, ret);
-    unsigned mask = spaces16(at);
+    if (!left)
+        return false;
+    unsigned mask = LIKELY(left >= STEP) ? spaces16(at) : spaces_last(at, left);
     if (UNLIKELY(mask & 1)) {
         unsigned skip = (unsigned)__builtin_ctz(~mask);
-        if (skip == STEP)
+        if (skip >= STEP || skip >= left)
             return next_word_slowly(rest, ret);
         mask >>= skip;
         at += skip;
@@ -137,9 +140,9 @@ bool rdd_str_next_word(rdd_str *rest, rdd_str *ret)
     }
     if (UNLIKELY(!mask))
         return next_word_slowly(rest, ret);
-    unsigned size = (unsigned)__builtin_ctz(mask);
+    size_t size = (size_t)__builtin_ctz(mask), taken = size + (size < left);
     *ret = (rdd_str){ size, at };
-    *rest = (rdd_str){ left - size - 1, at + size + 1 };
+    *rest = (rdd_str){ left - taken, at + taken };
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* type.c: descriptors themselves: compare, digest, check, describe. What their values are good for is
- * in value.c, how they travel in type_wire.c.
+/* type.c: descriptors themselves: compare, digest, check, describe. What their values are good for
+ * is in value.c, how they travel in type_wire.c.
  *
  * All layouts are the compiler's natural ones, type_check() sees to it, so names and kinds say all
  * there is to say about a type.
@@ -158,25 +158,28 @@ static int check_field(checker *c, const rdd_type *t, const rdd_field *f, uint64
                        uint32_t *align, int depth)
 {
     if (!f->name || !*f->name || strnlen(f->name, TYPE_NAME_MAX + 1) > TYPE_NAME_MAX)
-        return error_set(c->err, RDD_E_TYPE, "type %s: a field of %s has no name, or one over %d bytes",
-                         c->name, name_of(t), TYPE_NAME_MAX);
+        return error_set(c->err, RDD_E_TYPE,
+                         "type %s: a field of %s has no name, or one over %d bytes", c->name,
+                         name_of(t), TYPE_NAME_MAX);
     if (!f->type)
         return error_set(c->err, RDD_E_TYPE, "type %s: field %s has no type", c->name, f->name);
     int code = check_below(c, f->type, depth + 1);
     if (code < 0)
         return code;
     if (f->offset != size_align(*end, f->type->align))
-        return error_set(c->err, RDD_E_TYPE,
-                         "type %s: field %s is at byte %zu and not %zu; packed or reordered structs "
-                         "cannot be described",
-                         c->name, f->name, f->offset, size_align(*end, f->type->align));
+        return error_set(
+            c->err, RDD_E_TYPE,
+            "type %s: field %s is at byte %zu and not %zu; packed or reordered structs "
+            "cannot be described",
+            c->name, f->name, f->offset, size_align(*end, f->type->align));
     *end = f->offset + f->type->size;
     if (*align < f->type->align)
         *align = f->type->align;
     return 0;
 }
 
-/* Field names differ: a small hash table of field numbers, as 1,024 fields have half a million pairs. */
+/* Field names differ: a small hash table of field numbers, as 1,024 fields have half a million
+ * pairs. */
 static int check_names(checker *c, const rdd_type *t)
 {
     uint16_t slots[2 * TYPE_FIELDS_MAX] = { 0 };
@@ -185,7 +188,8 @@ static int check_names(checker *c, const rdd_type *t)
         size_t at = hash_bytes(name, strlen(name), 0) % ARRAY_SIZE(slots);
         for (; slots[at]; at = (at + 1) % ARRAY_SIZE(slots))
             if (!strcmp(t->fields[slots[at] - 1].name, name))
-                return error_set(c->err, RDD_E_TYPE, "type %s: two fields are called %s", c->name, name);
+                return error_set(c->err, RDD_E_TYPE, "type %s: two fields are called %s", c->name,
+                                 name);
         slots[at] = (uint16_t)(i + 1);
     }
     return 0;
@@ -194,8 +198,8 @@ static int check_names(checker *c, const rdd_type *t)
 static int check_struct(checker *c, const rdd_type *t, int depth)
 {
     if (!t->fields || !t->field_count || t->field_count > TYPE_FIELDS_MAX)
-        return error_set(c->err, RDD_E_TYPE, "type %s: %s has %u fields; 1 to %d are possible", c->name,
-                         name_of(t), t->field_count, TYPE_FIELDS_MAX);
+        return error_set(c->err, RDD_E_TYPE, "type %s: %s has %u fields; 1 to %d are possible",
+                         c->name, name_of(t), t->field_count, TYPE_FIELDS_MAX);
     uint64_t end = 0;
     uint32_t align = 1;
     for (uint32_t i = 0; i < t->field_count; i++) {
@@ -205,8 +209,8 @@ static int check_struct(checker *c, const rdd_type *t, int depth)
     }
     if (t->align != align || t->size != size_align(end, align))
         return error_set(c->err, RDD_E_TYPE,
-                         "type %s: %s has %u bytes aligned by %u, its fields make %zu by %u", c->name,
-                         name_of(t), t->size, t->align, size_align(end, align), align);
+                         "type %s: %s has %u bytes aligned by %u, its fields make %zu by %u",
+                         c->name, name_of(t), t->size, t->align, size_align(end, align), align);
     return check_names(c, t);
 }
 
@@ -226,9 +230,11 @@ static int check_optional(checker *c, const rdd_type *t, int depth)
 static int check_below(checker *c, const rdd_type *t, int depth)
 {
     if (depth > TYPE_DEPTH_MAX)
-        return error_set(c->err, RDD_E_TYPE, "type %s nests deeper than %d", c->name, TYPE_DEPTH_MAX);
+        return error_set(c->err, RDD_E_TYPE, "type %s nests deeper than %d", c->name,
+                         TYPE_DEPTH_MAX);
     if (++c->nodes > TYPE_NODES_MAX)
-        return error_set(c->err, RDD_E_TYPE, "type %s has more than %d parts", c->name, TYPE_NODES_MAX);
+        return error_set(c->err, RDD_E_TYPE, "type %s has more than %d parts", c->name,
+                         TYPE_NODES_MAX);
     if (t->kind == RDD_KIND_STRUCT)
         return check_struct(c, t, depth);
     if (t->kind == RDD_KIND_OPTIONAL)
@@ -239,8 +245,9 @@ static int check_below(checker *c, const rdd_type *t, int depth)
     /* A list looks like an rdd_str: a count and a pointer. */
     const struct scalar *s = &scalars[list ? RDD_KIND_STR : t->kind];
     if (t->size != s->size || t->align != s->align)
-        return error_set(c->err, RDD_E_TYPE, "type %s: %s has %u bytes aligned by %u, and not %u by %u",
-                         c->name, name_of(t), t->size, t->align, s->size, s->align);
+        return error_set(c->err, RDD_E_TYPE,
+                         "type %s: %s has %u bytes aligned by %u, and not %u by %u", c->name,
+                         name_of(t), t->size, t->align, s->size, s->align);
     if (!list)
         return 0;
     if (!t->item)

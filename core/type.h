@@ -48,8 +48,9 @@ uint64_t value_hash(const rdd_type *t, const void *value, uint64_t seed);
  * structs field by field, lists lexicographically, an absent optional before all present ones. */
 int value_compare(const rdd_type *t, const void *a, const void *b);
 
-/* Deep copies of `count` elements into `to` (room for count * t->size), strings into `a`. Padding
- * goes along, the value of an absent optional becomes zeros. RDD_E_MEMORY when `a` is out of memory or past its maximum. */
+/* Deep copies of `count` elements into `to` (room for count * t->size), strings into `a`.
+ * Padding goes along, the value of an absent optional becomes zeros. RDD_E_MEMORY when `a` is
+ * out of memory or past its maximum. */
 int values_copy(const rdd_type *t, const void *from, size_t count, void *to, arena *a);
 
 /* How many bytes the strings and lists of these elements take outside the elements themselves. */

@@ -1,8 +1,8 @@
 /* type_wire.c: descriptors as bytes, for plans: a program's types are compared by both ends, and an
  * executor also learns the types that only the library knows (a list that glom makes).
  *
- * What comes in is from outside: lengths are bounded before they are allocated, and the finished type
- * goes through type_check(), so that nobody behind this file needs to doubt an offset.
+ * What comes in is from outside: lengths are bounded before they are allocated, and the finished
+ * type goes through type_check(), so that nobody behind this file needs to doubt an offset.
  */
 #include "type.h"
 

@@ -4,8 +4,8 @@
 
 #include "base.h"
 
-/* How many bytes the character at `at` has (at < end): 1 to 4, or 0 when it is none. Overlong forms,
- * surrogates and what is past U+10FFFF are none. */
+/* How many bytes the character at `at` has (at < end): 1 to 4, or 0 when it is none. Overlong
+ * forms, surrogates and what is past U+10FFFF are none. */
 static inline size_t utf8_size(const char *at, const char *end)
 {
     const unsigned char *p = (const unsigned char *)at;

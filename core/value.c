@@ -1,8 +1,8 @@
 /* value.c: what can be done with values of a type: hash, compare, copy, measure. The functions are
  * declared in type.h.
  *
- * Nothing here looks at padding, at what is behind the tag of an absent optional, or at the address of
- * anything. A list whose items are NULL is empty, whatever its count.
+ * Nothing here looks at padding, at what is behind the tag of an absent optional, or at the address
+ * of anything. A list whose items are NULL is empty, whatever its count.
  */
 #include "type.h"
 
@@ -167,7 +167,8 @@ int value_compare(const rdd_type *t, const void *a, const void *b)
     case RDD_KIND_STRUCT:
         for (uint32_t i = 0; i < t->field_count; i++) {
             const rdd_field *f = &t->fields[i];
-            int order = value_compare(f->type, (const char *)a + f->offset, (const char *)b + f->offset);
+            int order =
+                value_compare(f->type, (const char *)a + f->offset, (const char *)b + f->offset);
             if (order)
                 return order;
         }
@@ -224,7 +225,8 @@ typedef struct span {
     size_t count;
 } span;
 
-static bool copy_lists(char *p, size_t stride, size_t count, const rdd_type *item, span *ret, arena *a)
+static bool copy_lists(char *p, size_t stride, size_t count, const rdd_type *item, span *ret,
+                       arena *a)
 {
     size_t size = item->size, total = 0;
     for (size_t i = 0; i < count; i++)

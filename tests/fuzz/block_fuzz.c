@@ -1,8 +1,8 @@
-/* block_fuzz.c: block_decode() over any bytes, for several types. What it accepts can be used: read,
- * compared, copied, and encoded into a block that decodes to the same.
+/* block_fuzz.c: block_decode() over any bytes, for several types. What it accepts can be used:
+ * read, compared, copied, and encoded into a block that decodes to the same.
  *
- * The first byte picks the type, and whether the block's magic, digest and checksum are made good, as
- * no random bytes ever pass them.
+ * The first byte picks the type, and whether the block's magic, digest and checksum are made good,
+ * as no random bytes ever pass them.
  */
 #include "block.h"
 

@@ -14,8 +14,8 @@ RDD_OPTIONAL(maybe_int, int32_t);
 RDD_LIST(numbers, double);
 RDD_STRUCT(point, (int64_t, x), (float, y));
 RDD_LIST(points, point);
-RDD_STRUCT(record, (uint8_t, a), (rdd_str, b), (maybe_int, c), (numbers, d), (points, e), (rdd_bytes, f),
-           (bool, g), (rdd_row, h));
+RDD_STRUCT(record, (uint8_t, a), (rdd_str, b), (maybe_int, c), (numbers, d), (points, e),
+           (rdd_bytes, f), (bool, g), (rdd_row, h));
 
 /* cJSON knows no number of more than 63 characters. */
 static bool has_long_number(rdd_str text)
@@ -68,8 +68,9 @@ static void read_row(rdd_str text, arena *a)
 
 static void read_cells(rdd_str text)
 {
-    static const rdd_type *const types[] = { RDD_TYPE(int8_t), RDD_TYPE(uint64_t), RDD_TYPE(double),
-                                             RDD_TYPE(float),  RDD_TYPE(bool),     RDD_TYPE(rdd_str),
+    static const rdd_type *const types[] = { RDD_TYPE(int8_t),   RDD_TYPE(uint64_t),
+                                             RDD_TYPE(double),   RDD_TYPE(float),
+                                             RDD_TYPE(bool),     RDD_TYPE(rdd_str),
                                              RDD_TYPE(maybe_int) };
     for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
         _Alignas(16) char value[16] = { 0 }, again[16] = { 0 };
@@ -80,7 +81,8 @@ static void read_cells(rdd_str text)
             continue;
         }
         ASSERT(cell_print(types[i], value, &out, &err) == 0);
-        ASSERT(cell_parse(types[i], (rdd_str){ out.size, out.size ? out.data : "" }, again, &err) == 0);
+        ASSERT(cell_parse(types[i], (rdd_str){ out.size, out.size ? out.data : "" }, again, &err) ==
+               0);
         ASSERT(value_compare(types[i], value, again) == 0);
         buf_release(&out);
     }

@@ -1,5 +1,5 @@
-/* type_fuzz.c: type_decode() over any bytes. What it accepts passes type_check(), survives the wire,
- * and can be worked with.
+/* type_fuzz.c: type_decode() over any bytes. What it accepts passes type_check(), survives the
+ * wire, and can be worked with.
  */
 #include "block.h"
 #include "type.h"

@@ -36,10 +36,12 @@ static void whole_numbers_are_whole_however_written(void **state)
         assert_int_equal(negative, good[i].negative);
         assert_int_equal(magnitude, good[i].magnitude);
     }
-    static const char *const bad[] = { "",    "-",     "1.5",  "1e-1", "x", "1x", " 1", "1 ", "0x10",
-                                       "1e",  "1e+",   ".",    "-.",   "e5", "1e5.0", "inf", "nan",
-                                       "18446744073709551616", "1e20", "1e1000000000000000000000",
-                                       "1e-1000000000000000000000", "0.1e-99999999999" };
+    static const char *const bad[] = {
+        "", "-", "1.5", "1e-1", "x", "1x", " 1", "1 ", "0x10", "1e", "1e+", ".", "-.", "e5",
+        "1e5.0",
+        "inf", "nan", "18446744073709551616", "1e20", "1e1000000000000000000000",
+        "1e-1000000000000000000000", "0.1e-99999999999",
+    };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         bool negative = true;
         uint64_t magnitude = 77;
@@ -65,7 +67,8 @@ static void doubles_are_read_as_libc_does(void **state)
     (void)state;
     static const char *const texts[] = {
         "0", "-0", "1", "0.1", "123456789012345678901234567890", "1e22", "1e23", "9007199254740993",
-        "2.2250738585072011e-308", "5e-324", "4.9e-324", "2e-324", "1.7976931348623157e308", ".5", "5.",
+        "2.2250738585072011e-308", "5e-324", "4.9e-324", "2e-324", "1.7976931348623157e308", ".5",
+        "5.",
         "-.5e1", "1e-400", "0.3", "179769313486231580793728971405301e276", "8.41", "1e+5", "1E-5",
         "9007199254740992e22", "9007199254740992e-22", "7.2057594037927933e16", "0e400", "000000.1",
     };
@@ -105,8 +108,9 @@ static void special_doubles_have_names(void **state)
     assert_same_double(parse("+INF"), HUGE_VAL);
     assert_true(isnan(parse("NaN")));
     assert_true(isnan(parse("-nan")));
-    static const char *const bad[] = { "", "1e400", "-1e400", "in", "infinit", "nan(1)", "0x1p3", "1e",
-                                       "1..2", "1,5", " 1", "1 ", "--1", "+", "1f", "e1", "." };
+    static const char *const bad[] = { "",      "1e400", "-1e400", "in",  "infinit", "nan(1)",
+                                       "0x1p3", "1e",    "1..2",   "1,5", " 1",      "1 ",
+                                       "--1",   "+",     "1f",     "e1",  "." };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         double x = -77;
         assert_false(number_parse_double(rdd_str_of(bad[i]), &x));

@@ -17,9 +17,10 @@ TEST_HELPER void random_bytes(void *to, size_t size)
 }
 
 static const rdd_type *const random_scalars[] = {
-    RDD_TYPE(bool),     RDD_TYPE(int8_t),   RDD_TYPE(int16_t),  RDD_TYPE(int32_t), RDD_TYPE(int64_t),
-    RDD_TYPE(uint8_t),  RDD_TYPE(uint16_t), RDD_TYPE(uint32_t), RDD_TYPE(uint64_t), RDD_TYPE(float),
-    RDD_TYPE(double),   RDD_TYPE(rdd_str),  RDD_TYPE(rdd_str),  RDD_TYPE(rdd_bytes),
+    RDD_TYPE(bool),     RDD_TYPE(int8_t),    RDD_TYPE(int16_t),  RDD_TYPE(int32_t),
+    RDD_TYPE(int64_t),  RDD_TYPE(uint8_t),   RDD_TYPE(uint16_t), RDD_TYPE(uint32_t),
+    RDD_TYPE(uint64_t), RDD_TYPE(float),     RDD_TYPE(double),   RDD_TYPE(rdd_str),
+    RDD_TYPE(rdd_str),  RDD_TYPE(rdd_bytes),
 };
 
 TEST_HELPER const rdd_type *random_type(arena *a, int depth);
@@ -96,8 +97,8 @@ TEST_HELPER rdd_str random_text(arena *a, bool utf8)
 /* Numbers that are near each other or near a limit, and any bits at times. */
 TEST_HELPER void random_number(const rdd_type *t, void *to)
 {
-    static const double doubles[] = { 0.0, -0.0, 1.5, -2.25, 1e300, 5e-324, INFINITY, -INFINITY, NAN,
-                                      -NAN };
+    static const double doubles[] = { 0.0,    -0.0,     1.5,       -2.25, 1e300,
+                                      5e-324, INFINITY, -INFINITY, NAN,   -NAN };
     uint64_t bits = test_random();
     switch (test_random_below(4)) {
     case 0: bits = test_random_below(3); break;

@@ -1,5 +1,5 @@
-/* str_test.c: the text functions of rdd.h that need no task. Texts lie at the end of exact blocks, so
- * that a sanitizer sees a byte too many.
+/* str_test.c: the text functions of rdd.h that need no task. Texts lie at the end of exact blocks,
+ * so that a sanitizer sees a byte too many.
  */
 #include "base.h"
 #include "rdd.h"
@@ -50,8 +50,9 @@ static void assert_same_words(const char *data, size_t size)
 static void random_texts_have_the_same_words(void **state)
 {
     (void)state;
-    static const char near[] = { ' ', '\t', '\n', '\v', '\f', '\r', '\b', 14, 31, 33, 0, 'a', (char)0x80,
-                                 (char)0x89, (char)0x8d, (char)0xa0, (char)0xff, 'z' };
+    static const char near[] = { ' ',        '\t',       '\n',       '\v',       '\f',       '\r',
+                                 '\b',       14,         31,         33,         0,          'a',
+                                 (char)0x80, (char)0x89, (char)0x8d, (char)0xa0, (char)0xff, 'z' };
     for (int round = 0; round < 20000; round++) {
         size_t size = test_random_below(round % 2 ? 20 : 150), spaces = 1 + test_random_below(12);
         char *data = malloc(size_max(size, 1));

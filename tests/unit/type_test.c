@@ -123,8 +123,9 @@ static void declared_types_are_fine(void **state)
 {
     (void)state;
     rdd_error err;
-    const rdd_type *good[] = { RDD_TYPE(everything), RDD_TYPE(bool), RDD_TYPE(_Bool), RDD_TYPE(int),
-                               RDD_TYPE(other_row), RDD_TYPE(maybe_int), RDD_TYPE(rdd_bytes_of_file) };
+    const rdd_type *good[] = { RDD_TYPE(everything), RDD_TYPE(bool),      RDD_TYPE(_Bool),
+                               RDD_TYPE(int),        RDD_TYPE(other_row), RDD_TYPE(maybe_int),
+                               RDD_TYPE(rdd_bytes_of_file) };
     for (size_t i = 0; i < ARRAY_SIZE(good); i++)
         assert_int_equal(type_check(good[i], &err), 0);
 }
@@ -140,13 +141,15 @@ static void broken_types_are_refused(void **state)
     assert_refused(NULL, "RDD_TYPE");
     assert_refused(&(rdd_type){ "p", RDD_KIND_STRUCT, 9, 1, 2, packed, NULL }, "packed");
     assert_refused(&(rdd_type){ "o", RDD_KIND_STRUCT, 16, 8, 2, overlap, NULL }, "is at byte");
-    assert_refused(&(rdd_type){ "t", RDD_KIND_STRUCT, 16, 8, 2, twice, NULL }, "two fields are called a");
+    assert_refused(&(rdd_type){ "t", RDD_KIND_STRUCT, 16, 8, 2, twice, NULL },
+                   "two fields are called a");
     assert_refused(&(rdd_type){ "u", RDD_KIND_STRUCT, 8, 8, 1, unnamed, NULL }, "has no name");
     assert_refused(&(rdd_type){ "n", RDD_KIND_STRUCT, 8, 8, 1, untyped, NULL }, "has no type");
     assert_refused(&(rdd_type){ "e", RDD_KIND_STRUCT, 8, 8, 0, unnamed, NULL }, "has 0 fields");
     assert_refused(&(rdd_type){ "m", RDD_KIND_STRUCT, 8, 8, TYPE_FIELDS_MAX + 1, unnamed, NULL },
                    "has 1025 fields");
-    assert_refused(&(rdd_type){ "s", RDD_KIND_STRUCT, 24, 8, 1, &twice[0], NULL }, "its fields make 8");
+    assert_refused(&(rdd_type){ "s", RDD_KIND_STRUCT, 24, 8, 1, &twice[0], NULL },
+                   "its fields make 8");
     assert_refused(&(rdd_type){ "i", RDD_KIND_I32, 8, 8, 0, NULL, NULL }, "and not 4 by 4");
     assert_refused(&(rdd_type){ "l", RDD_KIND_LIST, 16, 8, 0, NULL, NULL }, "no item type");
     assert_refused(&(rdd_type){ "k", (rdd_kind)77, 8, 8, 0, NULL, NULL }, "no kind 77");

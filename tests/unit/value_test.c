@@ -67,8 +67,8 @@ static void zeros_and_nans_are_one_each(void **state)
 static void texts_are_ordered_by_bytes(void **state)
 {
     (void)state;
-    ASSERT_ASCENDING(rdd_str, { 0, NULL }, { 0, "" }, { 1, "\0" }, { 1, "a" }, { 2, "a\0" }, { 2, "ab" },
-                     { 1, "b" }, { 1, "\x7f" }, { 1, "\x80" }, { 1, "\xff" });
+    ASSERT_ASCENDING(rdd_str, { 0, NULL }, { 0, "" }, { 1, "\0" }, { 1, "a" }, { 2, "a\0" },
+                     { 2, "ab" }, { 1, "b" }, { 1, "\x7f" }, { 1, "\x80" }, { 1, "\xff" });
     ASSERT_ASCENDING(rdd_bytes, { 0, NULL }, { 0, "" }, { 1, "a" }, { 1, "\xff" });
     assert_int_equal(ORDER_OF(rdd_str, RDD_STR("same"), rdd_str_of("same")), 0);
     /* "no value" is one, whatever its size says */
@@ -165,7 +165,8 @@ static void copies_own_what_they_point_to(void **state)
         size_t count = test_random_below(20);
         const rdd_type *t = random_type(&types, 3);
         void *items = random_values(&from, t, count, false);
-        void *copy = arena_alloc(&to, count * t->size), *second = arena_alloc(&again, count * t->size);
+        void *copy = arena_alloc(&to, count * t->size),
+             *second = arena_alloc(&again, count * t->size);
         assert_int_equal(values_copy(t, items, count, copy, &to), 0);
         assert_values_equal(t, items, copy, count);
         assert_int_equal(values_outside_size(t, items, count), values_outside_size(t, copy, count));
