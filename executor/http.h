@@ -61,7 +61,7 @@ const char *http_policy_rate(const rdd_http_options *options);
 
 typedef struct http_engine_options {
     fiber_pool *fibers; /* of this thread; outlives the engine */
-    uint64_t seed;      /* of the jitter */
+    uint64_t seed;      /* of the jitter; each engine of a process draws numbers of its own */
     rdd_str ca_bundle;  /* PEM certificates to trust instead of the system's; none if size is 0.
                          * Outlives the engine. */
 } http_engine_options;
