@@ -11,6 +11,17 @@ static const rdd_type *item_type(const run *r)
     return r->plan->nodes[r->plan->node_count - 1].type;
 }
 
+/* heap_offer() knows no setting: here its limit gets the name of one. */
+static int keep_failed(run *r, const rdd_error *err)
+{
+    if (err->code != RDD_E_LIMIT)
+        return run_fail_with(r, err);
+    return run_fail(r, RDD_E_LIMIT,
+                    "%s: the elements to keep need more than driver.result_max (%zu bytes); ask for "
+                    "fewer, or raise --conf driver.result_max",
+                    action_name(r->plan->act.kind), r->plan->result_max);
+}
+
 /* ---- top, take_ordered ---------------------------------------------------------------------- */
 
 typedef int (*order_code)(rdd_task *, const void *, const void *, const void *);
@@ -47,7 +58,7 @@ int sink_top(run *r, iterator *chain, buf *out)
         for (size_t i = 0; i < v.count; i++, task.seen++) {
             const char *item = (const char *)v.items + i * t->size;
             if (heap_offer(&kept, item, &err) < 0)
-                return run_fail_with(r, &err);
+                return keep_failed(r, &err);
             if (task.base.rdd_stop_ && !op_task_resume(&task, t, item, 0))
                 return ITERATOR_FAILED;
         }
@@ -109,7 +120,7 @@ int sink_sample(run *r, iterator *chain, buf *out)
             memcpy(item, &key, sizeof key);
             memcpy(item + pair->fields[1].offset, (const char *)v.items + i * t->size, t->size);
             if (heap_offer(&kept, item, &err) < 0)
-                return run_fail_with(r, &err);
+                return keep_failed(r, &err);
         }
     const void *items;
     size_t count;
