@@ -4,7 +4,7 @@
 /* What the transformation gave must have as many partitions as the model. */
 static dual both(rdd *real, model *m)
 {
-    if (!is_model() && rdd_partition_count(real) != (int64_t)m->count)
+    if (!is_model() && !m->loose && rdd_partition_count(real) != (int64_t)m->count)
         say("partitions: %lld, not %zu", (long long)rdd_partition_count(real), m->count);
     return (dual){ real, m };
 }
@@ -19,6 +19,15 @@ dual dual_items_(const rdd_type *t, const void *items, size_t count, rdd_source_
         for (size_t i = model_cut(count, n, p); i < model_cut(count, n, p + 1); i++)
             model_add(&m->parts[p], t->size, (const char *)items + i * t->size);
     rdd *real = is_model() ? NULL : (rdd_parallelize)(oracle.ctx, t, items, count, options);
+    return both(real, m);
+}
+
+dual dual_of_(rdd *real, const rdd_type *t, const void *items, size_t count)
+{
+    model *m = model_new(t, 1);
+    m->loose = true;
+    for (size_t i = 0; i < count; i++)
+        model_add(&m->parts[0], t->size, (const char *)items + i * t->size);
     return both(real, m);
 }
 
@@ -58,7 +67,9 @@ static maker nobody;
 
 static model *like(dual d, const rdd_type *t)
 {
-    return model_new(t, d.model->count);
+    model *m = model_new(t, d.model->count);
+    m->loose = d.model->loose;
+    return m;
 }
 
 dual dual_map_(dual d, rdd_map_op op, model_map *f, rdd_options options)

@@ -6,7 +6,7 @@
 model *model_new(const rdd_type *t, size_t partitions)
 {
     model *m = oracle_alloc(sizeof *m);
-    *m = (model){ t, partitions, oracle_alloc(partitions * sizeof(model_part) + 1) };
+    *m = (model){ t, partitions, oracle_alloc(partitions * sizeof(model_part) + 1), false };
     return m;
 }
 

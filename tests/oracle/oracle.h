@@ -102,6 +102,7 @@ typedef struct model {
     const rdd_type *type;
     size_t count; /* of parts */
     model_part *parts;
+    bool loose;   /* only the order of the elements counts: the RDD's partitions are its own */
 } model;
 
 /* What bodies allocate from: the task in an operator, the case's memory in the model. */
@@ -375,6 +376,10 @@ dual dual_range_(int64_t first, int64_t last, int64_t step, rdd_source_options o
 #define dual_items(T, items, count) dual_items_(RDD_TYPE(T), items, count, SITED_SOURCE)
 #define random_items(T, count) random_items_(RDD_TYPE(T), count, SITED_SOURCE)
 #define dual_range(first, last, step) dual_range_(first, last, step, SITED_SOURCE)
+
+/* Elements that `real` (NULL with --oracle) ought to have, in partitions of its own. */
+dual dual_of_(rdd *real, const rdd_type *t, const void *items, size_t count);
+#define dual_of(real, T, items, count) dual_of_(real, RDD_TYPE(T), items, count)
 
 /* Transformations. An operator with an env goes as `name, .field = value`. */
 #define ENV_(name, ...) RDD_WITH(name, __VA_ARGS__), name##_model
