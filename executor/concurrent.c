@@ -229,6 +229,8 @@ static void put_field(char *out, const rdd_type *pair, int field, const char *va
 static int cell_collect(concurrent_iterator *self, cell *c)
 {
     const rdd_type *t = self->node->type;
+    if (!c->count)
+        return 0;
     char *out = out_room(self, c->count);
     if (!out)
         return run_fail_memory(self->base.run, "collecting results");
