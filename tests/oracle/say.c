@@ -166,14 +166,15 @@ void say_value(const char *label, const rdd_type *t, const void *value)
 
 void say_items(const char *label, const rdd_type *t, const void *items, size_t count)
 {
-    const char *at = items;
+    const char *at = items, *indent = *label == '~' ? "~  " : "  ";
     size_t shown = count <= SHOWN_ITEMS ? count : SHOWN_LONG;
     say("%s: %zu", label, count);
     for (size_t i = 0; i < shown; i++)
-        say_value(" ", t, at + i * t->size);
+        say_value(indent, t, at + i * t->size);
     if (shown < count) {
-        say_value("  … last", t, at + (count - 1) * t->size);
-        say("  … hash %016llx", (unsigned long long)hash_items(t, at, count));
+        printf("%s… last", indent);
+        say_value("", t, at + (count - 1) * t->size);
+        say("%s… hash %016llx", indent, (unsigned long long)hash_items(t, at, count));
     }
 }
 
