@@ -9,6 +9,14 @@ static void error_init(rdd_error *err, rdd_code code)
     *err = (rdd_error){ .code = code, .job = -1, .stage = -1, .partition = -1, .attempt = -1 };
 }
 
+/* Names and data in a message are from outside; it stays one line, and a terminal stays as it is. */
+static void make_one_line(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
+
 int error_set(rdd_error *err, rdd_code code, const char *format, ...)
 {
     if (!err)
@@ -19,6 +27,7 @@ int error_set(rdd_error *err, rdd_code code, const char *format, ...)
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
     error_init(err, code);
+    make_one_line(message);
     memcpy(err->message, message, sizeof message);
     return code;
 }
@@ -33,6 +42,7 @@ int error_set_errno(rdd_error *err, rdd_code code, int os_errno, const char *for
     int size = vsnprintf(message, sizeof message, format, args);
     va_end(args);
     error_init(err, code);
+    make_one_line(message);
     memcpy(err->message, message, sizeof message);
     err->os_errno = os_errno;
     if (size >= 0 && (size_t)size < sizeof message) {
@@ -63,6 +73,7 @@ void error_prefix(rdd_error *err, const char *format, ...)
     size_t keep = size_min(strlen(err->message), sizeof joined - at - 1);
     memcpy(joined + at, err->message, keep);
     joined[at + keep] = 0;
+    make_one_line(joined);
     memcpy(err->message, joined, sizeof joined);
 }
 
@@ -108,6 +119,7 @@ static void read_text(reader *r, char *text, size_t capacity)
     if (size)
         memcpy(text, data, size);
     text[size] = 0;
+    make_one_line(text);
 }
 
 int error_decode(reader *r, rdd_error *err)

@@ -50,6 +50,18 @@ static void a_message_may_quote_its_own_past(void **state)
     assert_int_equal(err.code, RDD_E_LOST);
 }
 
+static void a_message_is_one_line_whatever_it_quotes(void **state)
+{
+    (void)state;
+    rdd_error err;
+    error_set(&err, RDD_E_INPUT, "no column %s", "a\nb\033[31mc\177\t\xc3\xa9");
+    assert_string_equal(err.message, "no column a?b?[31mc??\xc3\xa9");
+    error_set_errno(&err, RDD_E_IO, ENOENT, "%s", "new\nline");
+    assert_string_equal(err.message, "new?line: No such file or directory");
+    error_prefix(&err, "%s: ", "\r");
+    assert_string_equal(err.message, "?: new?line: No such file or directory");
+}
+
 static void long_texts_are_cut_and_terminated(void **state)
 {
     (void)state;
@@ -160,6 +172,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(no_error_wanted_is_fine),
         cmocka_unit_test(errno_adds_the_reason),
         cmocka_unit_test(a_message_may_quote_its_own_past),
+        cmocka_unit_test(a_message_is_one_line_whatever_it_quotes),
         cmocka_unit_test(long_texts_are_cut_and_terminated),
         cmocka_unit_test(every_code_has_a_name),
         cmocka_unit_test(the_wire_keeps_every_field),
