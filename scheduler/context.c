@@ -10,6 +10,7 @@
 #include "sources.h"
 
 #include <execinfo.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -27,6 +28,16 @@ static _Noreturn void give_up(const char *program, const rdd_error *err)
     exit(err->code == RDD_E_USAGE ? 2 : 1);
 }
 
+/* A program that was started without standard input would find another file under its number, and
+ * read that. Taken like this, using it is the error that it should be. */
+static void take_standard_numbers(void)
+{
+    static const int MODES[] = { O_WRONLY, O_RDONLY, O_WRONLY };
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", MODES[fd]) != fd)
+            return;
+}
+
 rdd_context *rdd_init(int *argc, char **argv)
 {
     static const char *const NO_NAME = "rdd";
@@ -38,6 +49,7 @@ rdd_context *rdd_init(int *argc, char **argv)
         give_up(program, &err);
     if (argc && argv)
         executor_entry(argc, argv); /* does not return in an executor */
+    take_standard_numbers();
     rdd_context *ctx = calloc(1, sizeof *ctx);
     char *name = strdup(program);
     if (!ctx || !name) {

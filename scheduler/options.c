@@ -59,11 +59,11 @@ int master_parse(const char *text, master *ret, rdd_error *err)
         m = (master){ .kind = MASTER_LOCAL_CLUSTER, .executors = a, .slots = b };
         ok = ok && a <= 256;
     } else if (!strncmp(text, "ssh:", 4)) {
-        return error_set(err, RDD_E_USAGE, "--master %s: this version runs on one machine; %s", text,
+        return error_set(err, RDD_E_USAGE, "%s: this version runs on one machine; %s", text,
                          MASTER_FORMS);
     }
     if (!ok || strlen(text) >= sizeof m.text)
-        return error_set(err, RDD_E_USAGE, "--master %.100s: there is no such master; %s", text,
+        return error_set(err, RDD_E_USAGE, "%.100s: there is no such master; %s", text,
                          MASTER_FORMS);
     snprintf(m.text, sizeof m.text, "%s", text);
     *ret = m;
@@ -92,7 +92,10 @@ static int set_event_log(rdd_context *ctx, const char *path, rdd_error *err)
 
 static int set_master(rdd_context *ctx, const char *text, rdd_error *err)
 {
-    return master_parse(text, &ctx->master, err);
+    int code = master_parse(text, &ctx->master, err);
+    if (code < 0)
+        error_prefix(err, "--master ");
+    return code;
 }
 
 static int set_conf(rdd_context *ctx UNUSED, const char *pair, rdd_error *err)
@@ -136,12 +139,16 @@ static int take_option(rdd_context *ctx, int argc, char **argv, int *at, rdd_err
         *at += word[size] ? 1 : 2;
         return code < 0 ? code : 1;
     }
-    for (size_t i = 0; i < ARRAY_SIZE(FLAGS); i++)
-        if (!strcmp(word, FLAGS[i].name)) {
-            ctx->verbosity = FLAGS[i].verbosity;
-            ++*at;
-            return 1;
-        }
+    for (size_t i = 0; i < ARRAY_SIZE(FLAGS); i++) {
+        size_t size = strlen(FLAGS[i].name);
+        if (strncmp(word, FLAGS[i].name, size) != 0 || (word[size] && word[size] != '='))
+            continue;
+        if (word[size])
+            return error_set(err, RDD_E_USAGE, "%.100s: %s takes no value", word, FLAGS[i].name);
+        ctx->verbosity = FLAGS[i].verbosity;
+        ++*at;
+        return 1;
+    }
     if (!strncmp(word, "--explain", 9) && (!word[9] || word[9] == '=')) {
         int code = set_explain(ctx, word[9] ? word + 10 : NULL, err);
         ++*at;
@@ -157,7 +164,7 @@ int options_parse(rdd_context *ctx, int *argc, char **argv, rdd_error *err)
     if (code == 0 && from_environment && *from_environment) {
         code = master_parse(from_environment, &ctx->master, err);
         if (code < 0)
-            error_prefix(err, "RDD_MASTER: ");
+            error_prefix(err, "RDD_MASTER=");
     }
     int kept = *argc > 0, at = 1;
     while (code >= 0 && at < *argc) {
