@@ -3,9 +3,9 @@
 #     . "$(dirname "$0")/../script.bash"
 #
 # defines its cases as functions case_<name> and ends with `run_cases <topic>`. Each case runs in a
-# subshell of its own that ends at the first command that fails, in an empty directory, with a TMPDIR
-# of its own. Afterwards TMPDIR must be empty again and no process of the case may be left; the
-# processes are known by a variable in their environment. A case that fails shows what it printed.
+# subshell of its own that ends at the first command that fails, in an empty directory, with its own
+# TMPDIR. Afterwards TMPDIR must be empty again and no process of the case may be left, which are
+# known by a variable in their environment. A case that fails shows what it printed.
 #
 #   $root     the repository            $build    the variant's directory, as a full path
 #   $work     the case's directory, where it starts
@@ -36,7 +36,7 @@ trap leave EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# -- Running and checking ----------------------------------------------------------------------------
+# -- Running and checking --------------------------------------------------------------------------
 
 # run STATUS COMMAND…: what it prints goes to $out and $err; its exit status must be STATUS.
 run()
@@ -123,7 +123,7 @@ until_true()
     done
 }
 
-# -- Processes ---------------------------------------------------------------------------------------
+# -- Processes -------------------------------------------------------------------------------------
 
 # processes_of MARK: the processes whose environment has RDD_TEST_CASE=MARK. Zombies have none.
 processes_of()
@@ -139,7 +139,7 @@ no_process_of()
     [ -z "$(processes_of "$1")" ]
 }
 
-# -- Servers -----------------------------------------------------------------------------------------
+# -- Servers ---------------------------------------------------------------------------------------
 
 # start_server COMMAND…: one that prints "listening on URL"; gives $url and $server. What it says at
 # its end is in $server_said after stop_server.
@@ -160,7 +160,7 @@ stop_server()
     exec {server_out}<&-
 }
 
-# -- All cases ---------------------------------------------------------------------------------------
+# -- All cases -------------------------------------------------------------------------------------
 
 # run_case NAME: in this shell's own subshell.
 run_case()

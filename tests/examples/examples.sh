@@ -1,5 +1,5 @@
 #!/bin/bash
-# The examples give the right output, the same on every master, and `ninja demo` leaves nothing behind.
+# The examples give the right output, the same on every master, and `ninja demo` leaves nothing.
 . "$(dirname "$0")/../script.bash"
 
 case_hello()
@@ -52,7 +52,8 @@ case_log_top()
         same status "$out"
     done
     # Many splits of one file, a directory, a glob, compressed standard input.
-    run 0 "$build/examples/log_top" access.log --conf input.split_size=4KiB --master 'local-cluster[2,2]'
+    run 0 "$build/examples/log_top" access.log --conf input.split_size=4KiB \
+        --master 'local-cluster[2,2]'
     same top "$out"
     mkdir logs
     head -n 700 access.log | gzip >logs/1.gz

@@ -49,7 +49,8 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
-static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned status, const char *text)
+static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned status,
+                                 const char *text)
 {
     struct MHD_Response *r = MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text,
                                                              MHD_RESPMEM_MUST_COPY);
@@ -145,7 +146,8 @@ static enum MHD_Result answer(struct MHD_Connection *connection, const char *pat
     if ((rest = behind(path, "/flaky/")))
         return fail_at_first(connection, rest);
     if ((rest = behind(path, "/status/")))
-        return send_text(connection, (unsigned)strtoul(rest, NULL, 10), "{\"error\":\"as you wish\"}");
+        return send_text(connection, (unsigned)strtoul(rest, NULL, 10),
+                         "{\"error\":\"as you wish\"}");
     if ((rest = behind(path, "/say/"))) {
         char text[1024];
         snprintf(text, sizeof text, "%s", rest);
@@ -204,7 +206,8 @@ static size_t keep_escapes(void *unused, struct MHD_Connection *connection, char
 
 int main(void)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     sigset_t ends;
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
