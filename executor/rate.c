@@ -1,38 +1,21 @@
 #include "rate.h"
 
-#include "clock.h"
+#include "conf.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { BURST_NS = 100000000 };
 
-/* How long the unit behind the slash is; 0 when it is none. */
-static double unit_ns(const char *unit)
-{
-    if (!strcmp(unit, "s"))
-        return 1e9;
-    if (!strcmp(unit, "m"))
-        return 60e9;
-    if (!strcmp(unit, "h"))
-        return 3600e9;
-    return 0;
-}
-
 int rate_limit_init(rate_limit *r, const char *text, rdd_error *err)
 {
-    /* strtod() would take blanks, signs, "inf" and hexadecimal as well. */
-    size_t digits = strspn(text, "0123456789.");
-    char *end;
-    double count = strtod(text, &end);
-    double unit = digits && end == text + digits && *end == '/' ? unit_ns(end + 1) : 0;
-    if (unit <= 0 || !(count > 0)) {
-        bool bare = digits && !text[digits];
+    double per_second;
+    if (!conf_parse_rate(text, &per_second)) {
+        bool bare = *text && !text[strspn(text, "0123456789.")];
         return error_set(err, RDD_E_USAGE, "rate \"%s\"%s: give a number above zero and its unit, as "
                          "50/s, 100/m or 9/h", text, bare ? " has no unit" : "");
     }
-    double interval_ns = unit / count;
+    double interval_ns = 1e9 / per_second;
     if (interval_ns < 1 || interval_ns > 1e18)
         return error_set(err, RDD_E_USAGE, "rate \"%s\" is out of range: at most 1000000000/s, at "
                          "least one call in 31 years", text);
