@@ -32,7 +32,7 @@ DUAL_MAP(doubled, rdd_str, s, rdd_str)
 DUAL_FLAT_MAP(thrice, int64_t, x, int64_t)
 {
     for (int i = 0; i < 3 && x % 5; i++)
-        dual_emit(int64_t, x + i);
+        dual_emit(int64_t, (int64_t)((uint64_t)x + (uint64_t)i));
 }
 
 DUAL_REDUCE(plus, int64_t, a, b)

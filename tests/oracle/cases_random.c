@@ -93,9 +93,11 @@ DUAL_REDUCE(plus, int64_t, a, b)
     return (int64_t)((uint64_t)a + (uint64_t)b);
 }
 
+/* The beginning of the two behind each other: associative, cut though it is. */
 DUAL_REDUCE(joined, rdd_str, a, b)
 {
-    return a.size + b.size < 3000 ? maker_concat(m, a, b) : a;
+    size_t room = a.size < 3000 ? 3000 - a.size : 0;
+    return maker_concat(m, a, (rdd_str){ b.size < room ? b.size : room, b.data });
 }
 
 /* ---- chains --------------------------------------------------------------------------------- */
