@@ -146,7 +146,11 @@ DUAL_MAP(next, int64_t, x, int64_t)
 /* Built, explained and run without a stack that grows with it. */
 CASE_ONCE(long_lineage)
 {
+#ifdef __SANITIZE_THREAD__
+    enum { LENGTH = 10000 }; /* it cannot describe a stack of more than 65,536 frames */
+#else
     enum { LENGTH = 100000 };
+#endif
     rdd *r = is_model() ? NULL : rdd_range(oracle.ctx, 0, 3, .partitions = 1);
     for (int i = 0; i < LENGTH && r; i++)
         r = rdd_map(r, next);
