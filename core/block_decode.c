@@ -87,7 +87,8 @@ static bool decode_list(decoder *d, const rdd_type *item, char *p, size_t stride
         if (!s.size || s.place != at + 1 || at > d->item_bytes ||
             s.size > (d->item_bytes - at) / item->size)
             return false;
-        slot_store(p, (slot){ s.size, (uintptr_t)d->items + at });
+        s.data = d->items + at;
+        slot_store(p, s);
         at += s.size * item->size;
         ret->count += s.size;
     }
@@ -121,7 +122,7 @@ static bool decode_level(decoder *d, const layout *l, const layout_level *level,
 /* Level 0 is at `elements`. 1 when all is well, 0 when malformed, negative without memory. */
 static int decode_levels(decoder *d, const layout *l, char *elements, size_t count)
 {
-    span few[8], *spans = spans_new(l, few, ARRAY_SIZE(few));
+    span few[8] = { 0 }, *spans = spans_new(l, few, ARRAY_SIZE(few));
     if (!spans)
         return RDD_E_MEMORY;
     spans[0].count = count;
@@ -138,8 +139,8 @@ int block_decode(const rdd_type *t, void *bytes, size_t size, const void **ret_i
                  size_t *ret_count, size_t *ret_size, rdd_error *err)
 {
     ASSERT((uintptr_t)bytes % BLOCK_ALIGN == 0);
-    block_header header;
-    size_t whole;
+    block_header header = { 0 };
+    size_t whole = 0;
     int code = header_read(bytes, size, &header, &whole, err);
     if (code < 0)
         return code;
@@ -175,8 +176,8 @@ int block_decode(const rdd_type *t, void *bytes, size_t size, const void **ret_i
 
 int block_peek(const void *bytes, size_t size, size_t *ret_count, size_t *ret_size, rdd_error *err)
 {
-    block_header header;
-    size_t whole;
+    block_header header = { 0 };
+    size_t whole = 0;
     int code = header_read(bytes, size, &header, &whole, err);
     if (code < 0)
         return code;

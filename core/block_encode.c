@@ -101,14 +101,14 @@ static bool encode_list(encoder *e, const rdd_type *item, span from, size_t stri
         size_t at = from.at + i * stride + offset;
         slot s = slot_load(e->out->data + at);
         size_t bytes;
-        if (!s.place || !s.size) {
-            slot_store(e->out->data + at, (slot){ 0, 0 });
+        if (!s.data || !s.size) {
+            slot_store(e->out->data + at, (slot){ 0 });
             continue;
         }
         if (__builtin_mul_overflow(s.size, (size_t)item->size, &bytes) || !room(e, bytes))
             return false;
-        memcpy(e->out->data + e->out->size, (const void *)s.place, bytes);
-        slot_store(e->out->data + at, (slot){ s.size, 1 + e->out->size - items_at });
+        memcpy(e->out->data + e->out->size, s.data, bytes);
+        slot_store(e->out->data + at, (slot){ s.size, { 1 + e->out->size - items_at } });
         e->out->size += bytes;
         ret->count += s.size;
     }
@@ -180,7 +180,7 @@ static inline void remember(cache_set *set, uint64_t place)
 /* Finds or appends a tiny text; there is room for 16 bytes more than `used`. Returns its place. */
 static inline uint64_t place_tiny(encoder *e, char *texts, size_t *used, slot s)
 {
-    tiny t = tiny_load((const char *)s.place, s.size);
+    tiny t = tiny_load(s.data, s.size);
     cache_set *set = &e->sets[tiny_hash(t, s.size) & e->set_mask];
     uint64_t place = set->newer;
     if (place && place - 1 + s.size <= *used && tiny_is(texts + place - 1, t, s.size))
@@ -200,20 +200,19 @@ static inline uint64_t place_tiny(encoder *e, char *texts, size_t *used, slot s)
 /* The same for any other text, with room for it. */
 static uint64_t place_long(encoder *e, char *texts, size_t *used, slot s)
 {
-    const void *data = (const void *)s.place;
     cache_set *set = NULL;
     if (s.size <= SHORT_MAX) {
-        set = &e->sets[hash_bytes(data, s.size, 0) & e->set_mask];
+        set = &e->sets[hash_bytes(s.data, s.size, 0) & e->set_mask];
         const uint32_t places[] = { set->newer, set->older };
         for (int i = 0; i < 2; i++)
             if (places[i] && places[i] - 1 + s.size <= *used &&
-                !memcmp(texts + places[i] - 1, data, s.size)) {
+                !memcmp(texts + places[i] - 1, s.data, s.size)) {
                 *set = (cache_set){ places[i], places[1 - i] };
                 return places[i];
             }
     }
     uint64_t place = *used + 1;
-    memcpy(texts + *used, data, s.size);
+    memcpy(texts + *used, s.data, s.size);
     *used += s.size;
     if (set)
         remember(set, place);
@@ -228,8 +227,8 @@ static bool encode_texts(encoder *e, span from, size_t stride, uint32_t offset)
     size_t used = out->size - e->texts_at, capacity = out->capacity - e->texts_at;
     for (size_t i = 0; i < from.count; i++, p += stride) {
         slot s = slot_load(p);
-        if (!s.place || !s.size) { /* no text, or an empty one */
-            slot_store(p, (slot){ 0, s.place != 0 });
+        if (!s.data || !s.size) { /* no text, or an empty one */
+            slot_store(p, (slot){ 0, { s.data != NULL } });
             continue;
         }
         if (UNLIKELY(capacity - used < TINY_MAX || capacity - used < s.size)) {
@@ -306,7 +305,7 @@ static bool encode_block(encoder *e, const layout *l, const void *items, size_t 
         return false;
     e->out->size += sizeof header;
 
-    span few[8], *spans = spans_new(l, few, ARRAY_SIZE(few));
+    span few[8] = { 0 }, *spans = spans_new(l, few, ARRAY_SIZE(few));
     if (!spans)
         return false;
     spans[0] = (span){ e->out->size, count };

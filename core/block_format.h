@@ -44,10 +44,13 @@ typedef struct block_header {
 _Static_assert(sizeof(block_header) == 64 && sizeof(block_header) % BLOCK_ALIGN == 0, "header");
 enum { CHECKED_FROM = offsetof(block_header, digest) };
 
-/* How a text and a list lie in an element: a size or count, and a pointer or offset. */
+/* How a text and a list lie in an element: a size or count, and a pointer or, in a block, a place. */
 typedef struct slot {
     uint64_t size;
-    uint64_t place;
+    union {
+        uint64_t place;
+        const char *data;
+    };
 } slot;
 
 _Static_assert(sizeof(slot) == sizeof(rdd_str) && offsetof(rdd_str, data) == 8, "slot");
@@ -73,7 +76,7 @@ static inline void slot_store(char *p, slot s)
 /* Spans for all levels: in `few` if they fit. */
 static inline span *spans_new(const layout *l, span *few, size_t few_count)
 {
-    return l->level_count <= few_count ? few : malloc(l->level_count * sizeof(span));
+    return l->level_count <= few_count ? few : calloc(l->level_count, sizeof(span));
 }
 
 #endif

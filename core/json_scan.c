@@ -270,7 +270,7 @@ bool json_word(json_scan *s, const char *word)
 {
     size_t size = strlen(word);
     json_next(s);
-    if ((size_t)(s->end - s->at) < size || memcmp(s->at, word, size))
+    if ((size_t)(s->end - s->at) < size || memcmp(s->at, word, size) != 0)
         return false;
     s->at += size;
     return true;

@@ -11,12 +11,12 @@ enum { DONE, NO_MEMORY, BAD_TYPE };
  * twice as large, or NULL. */
 static void *grow(void *array, const void *few, uint32_t *capacity, size_t size)
 {
-    void *larger =
-        array == few ? malloc(2 * *capacity * size) : realloc(array, 2 * *capacity * size);
+    size_t bytes = *capacity * size;
+    void *larger = array == few ? malloc(2 * bytes) : realloc(array, 2 * bytes);
     if (!larger)
         return NULL;
     if (array == few)
-        memcpy(larger, few, *capacity * size);
+        memcpy(larger, few, bytes);
     *capacity *= 2;
     return larger;
 }

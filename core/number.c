@@ -25,11 +25,8 @@ enum { EXPONENT_MAX = 1 << 20 }; /* past it, any number is zero or infinite */
 static const char *take_digits(const char *at, const char *end, decimal *d, bool fraction)
 {
     for (; at < end && (unsigned char)(*at - '0') < 10; at++) {
-        uint64_t digit = (uint64_t)(*at - '0');
-        if (d->digits > (UINT64_MAX - digit) / 10)
-            d->cut = true;
-        else
-            d->digits = d->digits * 10 + digit;
+        d->cut |= __builtin_mul_overflow(d->digits, (uint64_t)10, &d->digits);
+        d->cut |= __builtin_add_overflow(d->digits, (uint64_t)(*at - '0'), &d->digits);
         d->exponent -= fraction;
     }
     return at;
@@ -73,9 +70,33 @@ static bool decimal_parse(rdd_str text, decimal *ret)
     return at == end;
 }
 
+/* The usual form: a sign perhaps, and at most 19 digits, which cannot overflow. */
+static bool plain_whole(rdd_str text, bool *ret_negative, uint64_t *ret_magnitude)
+{
+    if (!text.size)
+        return false;
+    const char *at = text.data, *end = at + text.size;
+    bool negative = *at == '-';
+    at += negative;
+    if (at == end || end - at > 19)
+        return false;
+    uint64_t magnitude = 0;
+    for (; at < end; at++) {
+        unsigned digit = (unsigned char)(*at - '0');
+        if (digit > 9)
+            return false;
+        magnitude = magnitude * 10 + digit;
+    }
+    *ret_negative = negative;
+    *ret_magnitude = magnitude;
+    return true;
+}
+
 bool number_parse_whole(rdd_str text, bool *ret_negative, uint64_t *ret_magnitude)
 {
     decimal d;
+    if (plain_whole(text, ret_negative, ret_magnitude))
+        return true;
     if (!decimal_parse(text, &d) || d.cut)
         return false;
     while (d.exponent < 0 && d.digits && d.digits % 10 == 0) {
@@ -131,11 +152,14 @@ static bool exact_float(const decimal *d, float *ret)
 /* libc's way, for the rest. The text has the form of a decimal number. */
 static bool slow_number(rdd_str text, double *ret_double, float *ret_float)
 {
-    char few[128];
+    char few[128], *copy = few;
     CLEANUP(freep) char *many = NULL;
-    char *copy = few;
-    if (text.size >= sizeof few && !(copy = many = malloc(text.size + 1)))
-        return false;
+    if (text.size >= sizeof few) {
+        many = malloc(text.size + 1);
+        if (!many)
+            return false;
+        copy = many;
+    }
     memcpy(copy, text.data, text.size);
     copy[text.size] = 0;
     float narrow = ret_float ? strtof_l(copy, NULL, c_locale) : 0;
@@ -310,15 +334,31 @@ static bool fits(rdd_kind kind, bool negative, uint64_t magnitude, uint64_t *ret
     return true;
 }
 
+/* Little endian: the low bytes come first. A size that is known is one store and no call. */
+static void store(void *to, uint64_t value, uint32_t size)
+{
+    switch (size) {
+    case 1: memcpy(to, &value, 1); break;
+    case 2: memcpy(to, &value, 2); break;
+    case 4: memcpy(to, &value, 4); break;
+    default: memcpy(to, &value, 8);
+    }
+}
+
 bool number_parse(const rdd_type *t, rdd_str text, void *ret)
 {
-    if (t->kind == RDD_KIND_DOUBLE || t->kind == RDD_KIND_FLOAT) {
+    if (t->kind == RDD_KIND_DOUBLE) {
         double x;
-        float narrow;
-        if (t->kind == RDD_KIND_FLOAT ? !number_parse_float(text, &narrow)
-                                      : !number_parse_double(text, &x))
+        if (!number_parse_double(text, &x))
             return false;
-        memcpy(ret, t->kind == RDD_KIND_FLOAT ? (void *)&narrow : (void *)&x, t->size);
+        memcpy(ret, &x, sizeof x);
+        return true;
+    }
+    if (t->kind == RDD_KIND_FLOAT) {
+        float x;
+        if (!number_parse_float(text, &x))
+            return false;
+        memcpy(ret, &x, sizeof x);
         return true;
     }
     bool negative;
@@ -326,7 +366,7 @@ bool number_parse(const rdd_type *t, rdd_str text, void *ret)
     if (!number_parse_whole(text, &negative, &magnitude) ||
         !fits(t->kind, negative, magnitude, &value))
         return false;
-    memcpy(ret, &value, t->size); /* little endian: the low bytes come first */
+    store(ret, value, t->size);
     return true;
 }
 

@@ -90,34 +90,31 @@ static unsigned spaces_last(const char *at, size_t left)
     return end | spaces8(bytes);
 }
 
-/* The first space, or byte that is none, from `at` on, or the end. */
-static const char *find(const char *at, const char *end, bool space)
+/* How many bytes come before the first space (or the first that is none), or all of them. */
+static size_t before(const char *at, size_t size, bool space)
 {
     unsigned flip = space ? 0 : 0xffff;
-    for (; end - at >= STEP; at += STEP) {
+    size_t left = size;
+    for (; left >= STEP; at += STEP, left -= STEP) {
         unsigned mask = spaces16(at) ^ flip;
         if (mask)
-            return at + __builtin_ctz(mask);
+            return size - left + (size_t)__builtin_ctz(mask);
     }
-    if (at == end)
-        return end;
-    size_t left = (size_t)(end - at);
+    if (!left)
+        return size;
     unsigned mask = (spaces_last(at, left) ^ flip) | 1u << left;
-    return at + __builtin_ctz(mask);
+    return size - left + (size_t)__builtin_ctz(mask);
 }
 
 static bool next_word_slowly(rdd_str *rest, rdd_str *ret)
 {
-    if (!rest->size)
+    size_t skip = before(rest->data, rest->size, false), left = rest->size - skip;
+    if (!left)
         return false;
-    const char *end = rest->data + rest->size;
-    const char *from = find(rest->data, end, false);
-    if (from == end)
-        return false;
-    const char *to = find(from, end, true);
-    const char *behind = to + (to < end);
-    *ret = (rdd_str){ (size_t)(to - from), from };
-    *rest = (rdd_str){ (size_t)(end - behind), behind };
+    const char *at = rest->data + skip;
+    size_t size = before(at, left, true), taken = size + (size < left);
+    *ret = (rdd_str){ size, at };
+    *rest = (rdd_str){ left - taken, at + taken };
     return true;
 }
 

@@ -56,7 +56,7 @@ static bool equal_below(const rdd_type *a, const rdd_type *b, int depth)
         return false;
     for (uint32_t i = 0; i < a->field_count; i++) {
         const rdd_field *x = &a->fields[i], *y = &b->fields[i];
-        if (x->offset != y->offset || strcmp(x->name, y->name) ||
+        if (x->offset != y->offset || strcmp(x->name, y->name) != 0 ||
             !equal_below(x->type, y->type, depth + 1))
             return false;
     }

@@ -215,10 +215,48 @@ static void bench_json(const char *name, const char *json)
     arena_release(&a);
 }
 
+/* ---- cells --------------------------------------------------------------------------------- */
+
+static void bench_cells(const char *name, const rdd_type *t, bool real)
+{
+    enum { COUNT = 4096, TIMES = 50 };
+    arena a = { 0 };
+    static rdd_str cells[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        unsigned whole = (unsigned)(random_next() >> random_next() % 30);
+        cells[i] = rdd_str_of(real ? arena_format(&a, "%u.%02u", whole, whole % 100)
+                                   : arena_format(&a, "%u", whole));
+    }
+    double ours = 1e9, libc = 1e9;
+    _Alignas(16) char value[16];
+    for (int best = 0; best < BEST_OF; best++) {
+        double start = now();
+        for (int k = 0; k < TIMES; k++)
+            for (size_t i = 0; i < COUNT; i++)
+                if (cell_parse(t, cells[i], value, NULL) < 0)
+                    exit(1);
+        ours = now() - start < ours ? now() - start : ours;
+        start = now();
+        for (int k = 0; k < TIMES; k++)
+            for (size_t i = 0; i < COUNT; i++) {
+                double x = real ? strtod(cells[i].data, NULL)
+                                : (double)strtoll(cells[i].data, NULL, 10);
+                *(volatile double *)value = x;
+            }
+        libc = now() - start < libc ? now() - start : libc;
+    }
+    printf("%-28s %.1f ns  libc %.1f ns  ratio %.2f\n", name, ours / (COUNT * TIMES) * 1e9,
+           libc / (COUNT * TIMES) * 1e9, ours / libc);
+    arena_release(&a);
+}
+
 int main(void)
 {
     bench_blocks();
     bench_words();
+    bench_cells("cell to int64_t", RDD_TYPE(int64_t), false);
+    bench_cells("cell to int32_t", RDD_TYPE(int32_t), false);
+    bench_cells("cell to double", RDD_TYPE(double), true);
     bench_json(
         "JSON row, 6 scalars",
         "{\"id\":1234567,\"name\":\"Switzerland\",\"capital\":\"Bern\",\"population\":8740000,"

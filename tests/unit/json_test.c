@@ -273,6 +273,28 @@ static void memory_is_a_code_of_its_own(void **state)
         RDD_E_MEMORY);
 }
 
+static void *no_memory(size_t size)
+{
+    (void)size;
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* cJSON says no more than that it failed; a lack of memory must not look like bad data. */
+static void nested_values_without_memory(void **state)
+{
+    (void)state;
+    cJSON_Hooks hooks = { no_memory, free };
+    rdd_row row;
+    rdd_error err;
+    cJSON_InitHooks(&hooks);
+    int code = json_parse_row(RDD_STR("{\"a\":[1]}"), &memory, &row, &err);
+    cJSON_InitHooks(NULL);
+    assert_int_equal(code, RDD_E_MEMORY);
+    assert_int_equal(err.code, RDD_E_MEMORY);
+    assert_int_equal(ROW("{\"a\":[1]}").count, 1);
+}
+
 /* ---- against cJSON ------------------------------------------------------------------------- */
 
 static void random_string(buf *text)
@@ -567,6 +589,7 @@ int main(int argc, char **argv)
         TEST(nested_values_are_judged),
         TEST(depth_is_bounded),
         TEST(memory_is_a_code_of_its_own),
+        TEST(nested_values_without_memory),
         TEST(rows_are_as_cjson_reads_them),
         TEST(fields_fill_structs),
         TEST(names_may_hold_a_nul),
