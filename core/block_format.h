@@ -44,7 +44,8 @@ typedef struct block_header {
 _Static_assert(sizeof(block_header) == 64 && sizeof(block_header) % BLOCK_ALIGN == 0, "header");
 enum { CHECKED_FROM = offsetof(block_header, digest) };
 
-/* How a text and a list lie in an element: a size or count, and a pointer or, in a block, a place. */
+/* How a text and a list lie in an element: a size or count, and a pointer or, in a block, a
+ * place. */
 typedef struct slot {
     uint64_t size;
     union {
