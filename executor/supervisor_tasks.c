@@ -97,8 +97,8 @@ void supervisor_forget_stage(supervisor *s, uint32_t stage)
 
 bool worker_take_task(worker *w, task_id id)
 {
-    task_id *first = w->tasks + w->task_first;
     for (size_t i = 0; i < w->task_count; i++) {
+        task_id *first = &w->tasks[w->task_first];
         if (!task_id_equal(first[i], id))
             continue;
         /* Outcomes come about in order: the few that are older move up. */

@@ -327,12 +327,13 @@ static void stopping_leaves_no_process(void **state)
 static int be_driver(const char *dir)
 {
     rig r;
-    char payload[512];
+    char payload[512], number_path[520], number[16] = { 0 };
     rig_defaults();
+    rig_conf("executor.heartbeat=50ms");
+    rig_conf("executor.timeout=1s");
     rig_start_up(&r, 1, 2);
     snprintf(payload, sizeof payload, "s%s/wait", dir);
     rig_launch(&r, 0, payload);
-    char number_path[520], number[16] = { 0 };
     snprintf(number_path, sizeof number_path, "%s/wait.pid", dir);
     int fd = open(number_path, O_RDONLY);
     if (read(fd, number, sizeof number - 1) <= 0)
@@ -346,9 +347,9 @@ static int be_driver(const char *dir)
         pause();
 }
 
-static void a_killed_driver_leaves_no_process(void **state)
+/* Such a driver is sent a signal: nothing below it stays. */
+static void expect_nothing_left_after(int signal)
 {
-    (void)state;
     char line[2 * PATH_MAX], self[512] = { 0 };
     assert_int_equal(mkfifo(test_path("wait"), 0600), 0);
     assert_int_equal(mkfifo(test_path("wait.pid"), 0600), 0);
@@ -356,17 +357,121 @@ static void a_killed_driver_leaves_no_process(void **state)
     snprintf(line, sizeof line, "echo $$; exec '%s' --test-driver '%s'", self, test_dir());
     FILE *out = popen(line, "re");
     assert_non_null(out);
-    int driver, below[3];
+    int driver, below[3], ends[3];
     assert_int_equal(fscanf(out, "%d %d %d %d", &driver, &below[0], &below[1], &below[2]), 4);
-    int ends[3];
     for (size_t i = 0; i < 3; i++) {
         ends[i] = process_open(below[i]);
         assert_true(ends[i] >= 0);
     }
-    kill(driver, SIGKILL);
+    kill(driver, signal);
     for (size_t i = 0; i < 3; i++)
         process_expect_end(ends[i]);
+    kill(driver, SIGKILL);
     pclose(out);
+    unlink(test_path("wait"));
+    unlink(test_path("wait.pid"));
+}
+
+static void a_killed_driver_leaves_no_process(void **state)
+{
+    (void)state;
+    expect_nothing_left_after(SIGKILL);
+}
+
+/* Its channel stays open, but it says nothing any more. */
+static void a_hanging_driver_leaves_no_process(void **state)
+{
+    (void)state;
+    expect_nothing_left_after(SIGSTOP);
+}
+
+static void a_supervisor_that_is_told_to_end_says_so(void **state)
+{
+    (void)state;
+    rig_defaults();
+    rig r;
+    rig_start_up(&r, 1, 1);
+    kill(backend_process_pid(r.backend, 0), SIGTERM);
+    expect_lost(&r, 0, 0, "executor 0 ended: the executor was ended by SIGTERM");
+    rig_expect_up(&r);
+    expect_alive(&r, 0);
+    rig_stop(&r);
+}
+
+/* -- Trouble ----------------------------------------------------------------------------------- */
+
+typedef struct churn {
+    rig r;
+    uint32_t attempts[2000];   /* of a partition; UINT32_MAX: done */
+    uint32_t where[2000];      /* the executor it was sent to */
+    uint32_t left, kills;
+} churn;
+
+static void send_one(churn *c, uint32_t partition, uint32_t executor)
+{
+    static const char *const PAYLOADS[] = { "", "", "e0123456789012345678901234567890123456789",
+                                            "r20000", "r300000" };
+    task_spec t = { .id = { 1, partition, c->attempts[partition] },
+                    .payload = rdd_str_of(PAYLOADS[partition % ARRAY_SIZE(PAYLOADS)]) };
+    c->where[partition] = executor;
+    c->r.backend->ops->launch(c->r.backend, executor, c->r.incarnation[executor], &t, 1);
+}
+
+/* Some process of an executor, the supervisor itself now and then. */
+static void kill_something(churn *c)
+{
+    uint32_t executor = (uint32_t)test_random_below(2);
+    pid_t supervisor = backend_process_pid(c->r.backend, executor), workers[4];
+    size_t count = supervisor ? process_children(supervisor, workers, 4) : 0;
+    if (count && test_random_below(4))
+        kill(workers[test_random_below(count)], SIGKILL);
+    else if (supervisor)
+        kill(supervisor, SIGKILL);
+    c->kills++;
+}
+
+static void take_churn_event(churn *c, const event *e)
+{
+    if (e->kind == EVENT_EXECUTOR_UP)
+        c->r.incarnation[e->executor] = e->incarnation;
+    for (size_t i = 0; i < e->outcome_count; i++) {
+        const outcome *o = &e->outcomes[i];
+        assert_int_equal(o->id.attempt, c->attempts[o->id.partition]);
+        if (o->status == OUTCOME_OK) {
+            c->attempts[o->id.partition] = UINT32_MAX;
+            c->left--;
+            continue;
+        }
+        c->attempts[o->id.partition]++;
+        send_one(c, o->id.partition, e->executor);
+    }
+    for (uint32_t p = 0; e->kind == EVENT_EXECUTOR_UP && e->incarnation && p < 2000; p++)
+        if (c->attempts[p] != UINT32_MAX && c->where[p] == e->executor) {
+            c->attempts[p]++; /* what the last incarnation had */
+            send_one(c, p, e->executor);
+        }
+}
+
+/* Workers and supervisors die all the time; each task is done once in the end. */
+static void random_kills_lose_no_task(void **state)
+{
+    (void)state;
+    rig_defaults();
+    rig_conf("executor.slots_per_process=1");
+    churn *c = calloc(1, sizeof *c);
+    c->left = ARRAY_SIZE(c->attempts);
+    rig_start_up(&c->r, 2, 2);
+    for (uint32_t p = 0; p < ARRAY_SIZE(c->attempts); p++)
+        send_one(c, p, p % 2);
+    for (uint32_t events = 0; c->left; events++) {
+        if (c->kills < 25 && test_random_below(4) == 0)
+            kill_something(c);
+        event *e = rig_next(&c->r);
+        take_churn_event(c, e);
+        event_free(e);
+    }
+    rig_stop(&c->r);
+    free(c);
 }
 
 /* -- Speed ------------------------------------------------------------------------------------- */
@@ -428,6 +533,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_flood_of_lines_is_cut_and_that_is_said),
         cmocka_unit_test(stopping_leaves_no_process),
         cmocka_unit_test(a_killed_driver_leaves_no_process),
+        cmocka_unit_test(a_hanging_driver_leaves_no_process),
+        cmocka_unit_test(a_supervisor_that_is_told_to_end_says_so),
+        cmocka_unit_test(random_kills_lose_no_task),
         cmocka_unit_test(empty_tasks_flow),
     };
     return TEST_MAIN(argc, argv, tests);

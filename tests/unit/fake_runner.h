@@ -36,7 +36,8 @@ int plan_decode(plan **ret, const void *bytes, size_t size, rdd_error *err)
     char *name = malloc(size + 1);
     if (!p || !name)
         abort();
-    memcpy(name, bytes, size);
+    if (size)
+        memcpy(name, bytes, size);
     name[size] = 0;
     p->act.text = (rdd_str){ size, name };
     *ret = p;
@@ -143,9 +144,9 @@ static volatile int fake_zero;
 /* The compiler cannot know that this never ends. */
 __attribute__((noinline)) static int fake_overflow(volatile char *above)
 {
-    volatile char frame[4096];
-    frame[0] = above ? above[0] : 1;
-    return fake_zero ? 0 : fake_overflow(frame) + frame[0];
+    volatile char bytes[4096];
+    bytes[0] = above ? above[0] : 1;
+    return fake_zero ? 0 : fake_overflow(bytes) + bytes[0];
 }
 
 static void fake_crash(char how, int number)
