@@ -1,6 +1,6 @@
-/* executor_random_test.c: random lives of an executor: a connection, a supervisor and workers that
- * finish, crash and hang, over channels that move a few bytes at a time. Whatever happens, each task
- * is answered exactly once, and nothing stays behind. */
+/* executor_random_test.c: random lives of an executor: a connection, a supervisor and workers
+ * that finish, crash and hang, over channels that move a few bytes at a time. Whatever happens,
+ * each task is answered exactly once, and nothing stays behind. */
 #include "supervisor_rig.h"
 
 enum { LIVES = 60, STEPS = 400, TASKS_MAX = 4000, STAGES = 3 };

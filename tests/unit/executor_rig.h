@@ -26,6 +26,7 @@ typedef struct rig {
     uint32_t incarnation[8];
     uint32_t next_partition;
     pthread_mutex_t mutex;
+    pthread_cond_t printed;
     buf lines; /* what executors printed; under the mutex */
     char paths[8][512];
 } rig;
@@ -59,6 +60,7 @@ TEST_HELPER void rig_print(void *arg, const char *text, size_t size)
     rig *r = arg;
     pthread_mutex_lock(&r->mutex);
     buf_append(&r->lines, text, size);
+    pthread_cond_signal(&r->printed);
     pthread_mutex_unlock(&r->mutex);
 }
 
@@ -99,6 +101,7 @@ TEST_HELPER void rig_start(rig *r, uint32_t executors, uint32_t slots)
     rdd_error err;
     *r = (rig){ .executors = executors };
     pthread_mutex_init(&r->mutex, NULL);
+    pthread_cond_init(&r->printed, NULL);
     mailbox_init(&r->box, 4096);
     assert_int_equal(backend_process_new(&r->backend, executors, slots, &err), 0);
     backend_process_set_log(r->backend, rig_print, r);
@@ -130,6 +133,7 @@ TEST_HELPER void rig_stop(rig *r)
         fputs(lines, stderr);
     assert_true(sane);
     buf_release(&r->lines);
+    pthread_cond_destroy(&r->printed);
     pthread_mutex_destroy(&r->mutex);
 }
 
@@ -205,19 +209,17 @@ TEST_HELPER void expect_alive(rig *r, uint32_t executor)
 /* Waits until executors printed a text. */
 TEST_HELPER void rig_wait_for_line(rig *r, const char *part)
 {
-    uint64_t deadline = clock_now_ns() + PATIENCE_S * NS_PER_S;
-    for (bool found = false; !found;) {
-        pthread_mutex_lock(&r->mutex);
-        if (r->lines.size)
-            found = strstr(buf_terminate(&r->lines), part);
-        pthread_mutex_unlock(&r->mutex);
-        if (!found && clock_now_ns() > deadline)
-            fprintf(stderr, "no \"%s\" in what executors printed:\n%s\n", part,
-                    r->lines.size ? r->lines.data : "");
-        assert_true(found || clock_now_ns() <= deadline);
-        if (!found)
-            poll(NULL, 0, 1);
-    }
+    struct timespec deadline;
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += PATIENCE_S;
+    int late = 0;
+    pthread_mutex_lock(&r->mutex);
+    while (!late && !strstr(buf_terminate(&r->lines), part))
+        late = pthread_cond_timedwait(&r->printed, &r->mutex, &deadline);
+    if (late)
+        fprintf(stderr, "no \"%s\" in what executors printed:\n%s\n", part, r->lines.data);
+    pthread_mutex_unlock(&r->mutex);
+    assert_int_equal(late, 0);
 }
 
 /* -- FIFOs ------------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
-/* supervisor_rig.h: a driver's connection, a supervisor and workers in one thread, without processes
- * and with a clock that the test moves. Bytes go between them in pieces. */
+/* supervisor_rig.h: a driver's connection, a supervisor and workers in one thread, without
+ * processes and with a clock that the test moves. Bytes go between them in pieces. */
 #ifndef RDD_SUPERVISOR_RIG_H
 #define RDD_SUPERVISOR_RIG_H
 

@@ -1,5 +1,5 @@
-/* worker_crash_test.c: tasks that take their worker down, or do not stop when they are told to: real
- * processes, through backend.h, with a fake runner. */
+/* worker_crash_test.c: tasks that take their worker down, or do not stop when they are told to:
+ * real processes, through backend.h, with a fake runner. */
 #include "executor_rig.h"
 
 /* -- Crashes ----------------------------------------------------------------------------------- */
