@@ -135,11 +135,13 @@ static void broken_types_are_refused(void **state)
     (void)state;
     rdd_field packed[] = { { "a", RDD_TYPE(int8_t), 0 }, { "b", RDD_TYPE(int64_t), 1 } };
     rdd_field overlap[] = { { "a", RDD_TYPE(int64_t), 0 }, { "b", RDD_TYPE(int64_t), 0 } };
+    rdd_field gap[] = { { "a", RDD_TYPE(int32_t), 0 }, { "b", RDD_TYPE(int32_t), 8 } };
     rdd_field twice[] = { { "a", RDD_TYPE(int64_t), 0 }, { "a", RDD_TYPE(int64_t), 8 } };
     rdd_field unnamed[] = { { "", RDD_TYPE(int64_t), 0 } };
     rdd_field untyped[] = { { "a", NULL, 0 } };
     assert_refused(NULL, "RDD_TYPE");
     assert_refused(&(rdd_type){ "p", RDD_KIND_STRUCT, 9, 1, 2, packed, NULL }, "packed");
+    assert_refused(&(rdd_type){ "g", RDD_KIND_STRUCT, 12, 4, 2, gap, NULL }, "at byte 8 and not 4");
     assert_refused(&(rdd_type){ "o", RDD_KIND_STRUCT, 16, 8, 2, overlap, NULL }, "is at byte");
     assert_refused(&(rdd_type){ "t", RDD_KIND_STRUCT, 16, 8, 2, twice, NULL },
                    "two fields are called a");
