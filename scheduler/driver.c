@@ -1,6 +1,6 @@
 #include "driver.h"
 
-#include "backend.h"
+#include "backend_process.h"
 #include "calls.h"
 #include "clock.h"
 #include "conf.h"
@@ -341,11 +341,20 @@ bool driver_is_busy(driver *d)
     return busy;
 }
 
-static int backend_of(const master *m, backend **ret, rdd_error *err)
+/* What executors print comes out above the progress lines. */
+static void print_lines(void *arg, const char *text, size_t size)
 {
-    if (m->kind == MASTER_LOCAL_CLUSTER)
-        return backend_process_new(ret, m->executors, m->slots, err);
-    return backend_local_new(ret, m->slots, err);
+    progress_log(arg, text, size);
+}
+
+static int backend_of(driver *d, const master *m, rdd_error *err)
+{
+    if (m->kind != MASTER_LOCAL_CLUSTER)
+        return backend_local_new(&d->backend, m->slots, err);
+    int code = backend_process_new(&d->backend, m->executors, m->slots, err);
+    if (code == 0)
+        backend_process_set_log(d->backend, print_lines, d->progress);
+    return code;
 }
 
 static scheduler_conf scheduler_settings(const rdd_context *ctx)
@@ -435,7 +444,7 @@ int driver_start(driver **ret, rdd_context *ctx, rdd_error *err)
     if (code == 0 && ctx->event_log)
         code = open_log(d, err);
     if (code == 0)
-        code = backend_of(&ctx->master, &d->backend, err);
+        code = backend_of(d, &ctx->master, err);
     if (code < 0) {
         driver_release(d);
         return code;
