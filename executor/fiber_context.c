@@ -88,7 +88,7 @@ static void lay_out(uint64_t *frame, void (*start)(void))
 
 #else /* aarch64 */
 
-enum { SAVED_WORDS = 20 }; /* x19 … x30, d8 … d15 */
+enum { SAVED_WORDS = 22 }; /* x19 … x30, d8 … d15, fpcr */
 
 __asm__(".pushsection .text\n"
         ".p2align 4\n"
@@ -97,7 +97,7 @@ __asm__(".pushsection .text\n"
         ".type context_swap, %function\n"
         "context_swap:\n"
         "    .cfi_startproc\n"
-        "    sub sp, sp, #160\n"
+        "    sub sp, sp, #176\n"
         "    stp x19, x20, [sp, #0]\n"
         "    stp x21, x22, [sp, #16]\n"
         "    stp x23, x24, [sp, #32]\n"
@@ -108,6 +108,8 @@ __asm__(".pushsection .text\n"
         "    stp d10, d11, [sp, #112]\n"
         "    stp d12, d13, [sp, #128]\n"
         "    stp d14, d15, [sp, #144]\n"
+        "    mrs x9, fpcr\n"
+        "    str x9, [sp, #160]\n"
         "    mov x9, sp\n"
         "    str x9, [x0]\n"
         "    mov sp, x1\n"
@@ -121,7 +123,9 @@ __asm__(".pushsection .text\n"
         "    ldp d10, d11, [sp, #112]\n"
         "    ldp d12, d13, [sp, #128]\n"
         "    ldp d14, d15, [sp, #144]\n"
-        "    add sp, sp, #160\n"
+        "    ldr x9, [sp, #160]\n"
+        "    msr fpcr, x9\n"
+        "    add sp, sp, #176\n"
         "    ret\n"
         "    .cfi_endproc\n"
         ".size context_swap, . - context_swap\n"
@@ -139,8 +143,9 @@ __asm__(".pushsection .text\n"
 
 static void lay_out(uint64_t *frame, void (*start)(void))
 {
-    frame[0] = (uint64_t)(uintptr_t)start; /* x19 */
+    frame[0] = (uint64_t)(uintptr_t)start;          /* x19 */
     frame[11] = (uint64_t)(uintptr_t)context_begin; /* x30 */
+    __asm__("mrs %0, fpcr" : "=r"(frame[20]));
 }
 
 #endif

@@ -144,7 +144,7 @@ rdd_str http_error_text(const call *c, bool out_of_time)
 {
     char text[TEXT_MAX + 64];
     describe(c, text);
-    if (out_of_time) {
+    if (out_of_time && !(c->x.fault == WIRE_LATE && c->last_chance)) {
         char time[32];
         size_t size = strlen(text);
         snprintf(text + size, sizeof text - size, "; no other attempt fits into %s (http.elapsed_max)",

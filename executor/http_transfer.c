@@ -95,6 +95,13 @@ void transfer_free(transfer *t)
 
 /* -- Requests -------------------------------------------------------------------------------------- */
 
+/* These say how long their body is even when there is none. */
+static bool has_length(const exchange *x)
+{
+    return x->body.data || !strcmp(x->method, "POST") || !strcmp(x->method, "PUT") ||
+           !strcmp(x->method, "PATCH");
+}
+
 static void set_method(transfer *t, const exchange *x)
 {
     bool get = !strcmp(x->method, "GET"), head = !strcmp(x->method, "HEAD");
@@ -105,8 +112,7 @@ static void set_method(transfer *t, const exchange *x)
     if (shape != SHAPE_OTHER && shape == t->shape)
         return;
     CURL *easy = t->easy;
-    bool sends = x->body.data || !strcmp(x->method, "POST") || !strcmp(x->method, "PUT") ||
-                 !strcmp(x->method, "PATCH");
+    bool sends = has_length(x);
     curl_easy_setopt(easy, CURLOPT_NOBODY, 0L);
     if (sends) {
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
@@ -165,7 +171,7 @@ static void write_header_lines(const exchange *x, buf *lines)
         buf_append(lines, x->idempotency_key.data, x->idempotency_key.size);
         buf_char(lines, 0);
     }
-    if (x->body.data && !typed) {
+    if (has_length(x) && !typed) {
         buf_text(lines, default_content_type(x->body));
         buf_char(lines, 0);
     }
@@ -177,7 +183,7 @@ static void write_header_lines(const exchange *x, buf *lines)
 
 static bool set_headers(transfer *t, const exchange *x)
 {
-    bool any = x->header_count || x->idempotency_key.size || x->body.data;
+    bool any = x->header_count || x->idempotency_key.size || has_length(x);
     if (!any && !t->headers)
         return true;
     CLEANUP(buf_release) buf lines = { 0 };
@@ -277,7 +283,7 @@ bool transfer_begin(transfer *t, exchange *x)
     buf_clear(&t->answer);
     t->headers_size = t->sent_count = 0;
     t->open_errno = 0;
-    t->answer_too_large = t->headers_too_large = false;
+    t->answer_too_large = t->headers_too_large = t->headers_ended = false;
     t->retry_after[0] = t->date[0] = t->detail[0] = 0;
     set_method(t, x);
     set_limits(t, x);
@@ -320,6 +326,12 @@ static void take_value(char *value, size_t capacity, rdd_str line, size_t name_s
     value[size] = 0;
 }
 
+static void forget_headers(transfer *t)
+{
+    t->retry_after[0] = t->date[0] = 0;
+    t->headers_ended = false;
+}
+
 static size_t take_header(char *data, size_t size, size_t count, void *arg)
 {
     (void)size; /* 1 */
@@ -333,15 +345,18 @@ static size_t take_header(char *data, size_t size, size_t count, void *arg)
         take_value(t->retry_after, sizeof t->retry_after, line, strlen("Retry-After:"));
     else if ((*data | 0x20) == 'd' && starts_with(line, "Date:"))
         take_value(t->date, sizeof t->date, line, strlen("Date:"));
-    else if (*data == 'H' && starts_with(line, "HTTP/")) /* after "100 Continue" another one */
-        t->retry_after[0] = t->date[0] = 0;
+    else if (*data == '\r' || *data == '\n')
+        t->headers_ended = true;
+    else if (*data == 'H' && starts_with(line, "HTTP/"))
+        forget_headers(t); /* those of "100 Continue" */
     return count;
 }
 
 static wire_fault fault_of(const transfer *t, CURLcode result, long status)
 {
     switch (result) {
-    case CURLE_OK: return status ? WIRE_OK : WIRE_NO_HTTP;
+    case CURLE_OK: /* also when the connection ended within the headers */
+        return !status ? WIRE_NO_HTTP : t->headers_ended ? WIRE_OK : WIRE_BROKEN;
     case CURLE_URL_MALFORMAT: return WIRE_URL;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY: return WIRE_RESOLVE;

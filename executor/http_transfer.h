@@ -28,7 +28,7 @@ typedef struct transfer {
     size_t headers_size;   /* received */
     unsigned sent_count;
     int open_errno;        /* why a socket could not be opened */
-    bool answer_too_large, headers_too_large;
+    bool answer_too_large, headers_too_large, headers_ended;
     char retry_after[64], date[64];
     char detail[256];      /* what libcurl says about a failure */
     /* what the handle is set to */
