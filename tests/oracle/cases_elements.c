@@ -193,7 +193,7 @@ DUAL_MAP(long_text, int64_t, x, rdd_str)
 
 CASE(map_long_strings)
 {
-    dual texts = dual_map(dual_range(0, 500, 1), long_text);
+    dual texts = dual_map(dual_range(0, 120, 1), long_text);
     say_collect(texts);
     say_collect(dual_map(dual_map(texts, twice), size_of));
     say_count(dual_filter(dual_map(texts, twice), has_text));
@@ -201,7 +201,7 @@ CASE(map_long_strings)
 
 CASE(map_many)
 {
-    dual numbers = dual_range(0, 50000, 1);
+    dual numbers = dual_range(0, 12000, 1);
     say_collect(dual_filter(dual_map(numbers, square), even));
     say_collect(dual_map(numbers, text_of));
 }

@@ -239,14 +239,15 @@ CASE(coalesce)
 
 CASE(cartesian)
 {
-    dual small = random_items(int64_t, (size_t)draw_below(30));
-    dual texts = random_items(rdd_str, (size_t)draw_below(60));
+    dual small = random_items(int64_t, (size_t)draw_below(12));
+    dual texts = random_items(rdd_str, (size_t)draw_below(30));
     say_collect(dual_cartesian(int_str, small, texts));
     say_collect(dual_cartesian(int_int, small, small));
     say_collect(dual_cartesian(int_int, dual_map(small, triple), dual_filter(small, odd)));
-    say_collect(dual_cartesian(nested, dual_coalesce(dual_cartesian(int_int, small, small), 2),
-                               dual_cartesian(int_int, dual_range(0, 3, 1), dual_range(0, 2, 1))));
-    say_take(dual_cartesian(int_int, small, dual_range(0, 3000, 1)), 4000);
+    dual few = dual_coalesce(small, 4);
+    say_collect(dual_cartesian(nested, dual_coalesce(dual_cartesian(int_int, few, few), 2),
+                               dual_cartesian(int_int, dual_coalesce(dual_range(0, 3, 1), 2), few)));
+    say_take(dual_cartesian(int_int, small, dual_range(0, 1500, 1)), 2000);
     say_count(dual_cartesian(str_str, texts, texts));
 }
 
@@ -287,7 +288,7 @@ DUAL_MAP_PARTITIONS(again, int64_t, int64_t)
 
 CASE(diamonds)
 {
-    dual numbers = dual_range(0, 20000, 1);
+    dual numbers = dual_range(0, 5000, 1);
     dual kept = dual_filter(numbers, odd);
     dual left = dual_map(kept, shown), right = dual_map_partitions(kept, again);
     dual wide = dual_zip(int_str, right, left);

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { COUNT = 20000 };
+enum { COUNT = 6000 };
 
 DUAL_MAP(same, int64_t, x, int64_t)
 {

@@ -261,6 +261,13 @@ static __int128 whole_of(const rdd_type *t, const char *x)
                                      : (__int128)real_of(t, x);
 }
 
+/* For printing with nine digits: -nan and nan are the same, and so is what rounding leaves of nothing.
+ * The nudge keeps numbers off the ties of decimal rounding, where the last bit would show. */
+static double tidy(double x)
+{
+    return isnan(x) ? (double)NAN : fabs(x) < 1e-9 ? 0 : x * (1 + 3e-12);
+}
+
 void say_sum_(dual d, const rdd_type *type, rdd_action_options o)
 {
     const rdd_type *t = d.model->type;
@@ -280,7 +287,7 @@ void say_sum_(dual d, const rdd_type *type, rdd_action_options o)
         memcpy(&got, &bits, sizeof got);
         if (is_model())
             got = integers ? (double)whole : (double)real;
-        say("sum %.12g", isnan(got) ? (double)NAN : got);
+        say("sum %.9g", tidy(got));
         if (!is_model())
             say("~ %a", got);
         return;
@@ -326,11 +333,6 @@ static rdd_statistics model_stats(dual d)
     return s;
 }
 
-/* -nan and nan are the same here; so is what rounding leaves of nothing. */
-static double tidy(double x)
-{
-    return isnan(x) ? (double)NAN : fabs(x) < 1e-9 ? 0 : x;
-}
 
 void say_stats_(dual d, rdd_action_options o)
 {
