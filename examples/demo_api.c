@@ -4,11 +4,11 @@
  *     demo_api --port 8080 --latency-ms 20 --error-rate 1% --throttle 500/s
  *     curl http://127.0.0.1:8080/countries/FR
  *
- * It prints "listening on http://127.0.0.1:PORT" once it can be called, and stops on SIGINT, SIGTERM
- * or, with --until-eof, when its standard input ends.
+ * It prints "listening on http://127.0.0.1:PORT" once it can be called, and stops on SIGINT,
+ * SIGTERM or, with --until-eof, when its standard input ends.
  *
- * One thread answers everything; a delayed request waits in a queue and holds no thread. All answers
- * that can be are built at the start.
+ * One thread answers everything; a delayed request waits in a queue and holds no thread. All
+ * answers that can be are built at the start.
  */
 #include <arpa/inet.h>
 #include <cjson/cJSON.h>
@@ -56,7 +56,7 @@ typedef struct request {
     bool delayed, too_large;
 } request;
 
-/* -- Answers --------------------------------------------------------------------------------------- */
+/* -- Answers ----------------------------------------------------------------------------------- */
 
 static struct {
     struct MHD_Response *help, *list, *error, *not_found, *bad_method, *no_json, *too_large;
@@ -64,7 +64,8 @@ static struct {
     char *name[LETTERS * LETTERS];
 } answers;
 
-static struct MHD_Response *response_new(const char *type, char *text, enum MHD_ResponseMemoryMode mode)
+static struct MHD_Response *response_new(const char *type, char *text,
+                                         enum MHD_ResponseMemoryMode mode)
 {
     struct MHD_Response *r = MHD_create_response_from_buffer(strlen(text), text, mode);
     if (!r) {
@@ -102,7 +103,8 @@ static char *read_file(const char *path)
 {
     FILE *file = fopen(path, "rb");
     if (!file) {
-        fprintf(stderr, "demo_api: %s: %s (install the package iso-codes)\n", path, strerror(errno));
+        fprintf(stderr, "demo_api: %s: %s (install the package iso-codes)\n", path,
+                strerror(errno));
         exit(1);
     }
     char *text = NULL;
@@ -160,7 +162,7 @@ static void destroy_answers(void)
     }
 }
 
-/* -- Delays: every request waits equally long, so the queue is in order of time -------------------- */
+/* -- Delays: every request waits equally long, so the queue is in order of time ---------------- */
 
 static struct {
     pthread_mutex_t mutex;
@@ -220,7 +222,7 @@ static void *run_delays(void *unused)
     return NULL;
 }
 
-/* -- Requests, all of them on the server's one thread ---------------------------------------------- */
+/* -- Requests, all of them on the server's one thread ------------------------------------------ */
 
 static uint64_t request_count, throttled_count, failed_count, random_state;
 
@@ -280,8 +282,8 @@ static enum MHD_Result echo(struct MHD_Connection *connection, int index, const 
     return result;
 }
 
-static enum MHD_Result answer(struct MHD_Connection *connection, const char *url, const char *method,
-                              const request *r)
+static enum MHD_Result answer(struct MHD_Connection *connection, const char *url,
+                              const char *method, const request *r)
 {
     static const char prefix[] = "/countries";
     bool get = !strcmp(method, "GET") || !strcmp(method, "HEAD"), post = !strcmp(method, "POST");
@@ -381,13 +383,14 @@ static void on_completed(void *unused, struct MHD_Connection *connection, void *
     *state = NULL;
 }
 
-/* -- main ------------------------------------------------------------------------------------------ */
+/* -- main -------------------------------------------------------------------------------------- */
 
 static int usage(const char *option)
 {
     fprintf(stderr, "demo_api: %s is not understood\n"
-            "usage: demo_api [--port N] [--latency-ms N] [--error-rate P|P%%] [--throttle N/s|N/m|N/h]\n"
-            "                [--seed N] [--quiet] [--until-eof]\n", option);
+            "usage: demo_api [--port N] [--latency-ms N] [--error-rate P|P%%]\n"
+            "                [--throttle N/s|N/m|N/h] [--seed N] [--quiet] [--until-eof]\n",
+            option);
     return 2;
 }
 

@@ -65,7 +65,7 @@ static size_t stack_size(const fiber *f)
     return (size_t)((const char *)f - f->bottom);
 }
 
-/* -- In and out of a fiber, with a word to the sanitizers ------------------------------------------ */
+/* -- In and out of a fiber, with a word to the sanitizers -------------------------------------- */
 
 static void enter(fiber *f)
 {
@@ -124,7 +124,7 @@ static void fiber_main(void)
     abort(); /* nobody resumes it again */
 }
 
-/* -- The pool ------------------------------------------------------------------------------------ */
+/* -- The pool ---------------------------------------------------------------------------------- */
 
 static fiber *stack_new(fiber_pool *pool, rdd_error *err)
 {

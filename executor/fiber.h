@@ -1,15 +1,17 @@
 /* fiber.h: functions that can stop in the middle and go on later, on stacks of their own.
  *
  * A fiber runs on the thread that made it and never leaves it, so it needs no locks, and it must
- * hold none when it stops. fiber_resume() runs it until it suspends or ends; whoever resumed it then
- * goes on. That may be another fiber: resuming nests to any depth.
+ * hold none when it stops. fiber_resume() runs it until it suspends or ends; whoever resumed it
+ * then goes on. That may be another fiber: resuming nests to any depth.
  *
- * A stack is 256 KiB (cJSON at the allowed nesting needs about 10, user code the rest) above a guard
- * area that nobody may touch. Running past the end is a SIGSEGV, and fiber_guards() tells a handler,
- * which must be on a stack of its own, that this is what happened. Stacks are kept and used again.
+ * A stack is 256 KiB (cJSON at the allowed nesting needs about 10, user code the rest) above a
+ * guard area that nobody may touch. Running past the end is a SIGSEGV, and fiber_guards() tells a
+ * handler, which must be on a stack of its own, that this is what happened. Stacks are
+ * kept and used again.
  *
- * Switching costs some nanoseconds on x86-64 and aarch64; elsewhere, or with FIBER_UCONTEXT defined,
- * it is swapcontext() with its two system calls. The sanitizers are told about every switch.
+ * Switching costs some nanoseconds on x86-64 and aarch64; elsewhere, or with FIBER_UCONTEXT
+ * defined, it is swapcontext() with its two system calls. The sanitizers are told about every
+ * switch.
  */
 #ifndef RDD_FIBER_H
 #define RDD_FIBER_H

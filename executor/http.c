@@ -9,7 +9,7 @@
 /* A thread that is away from its sockets for longer was busy with something else. */
 #define STARVED_NS (20 * NS_PER_MS)
 
-/* -- The engine ------------------------------------------------------------------------------------ */
+/* -- The engine -------------------------------------------------------------------------------- */
 
 int http_engine_new(http_engine **ret, const http_engine_options *options, rdd_error *err)
 {
@@ -40,7 +40,7 @@ static int make_wire(http_engine *e, rdd_error *err)
     sigset_t set = sigpipe_set(), before;
     pthread_sigmask(SIG_BLOCK, &set, &before);
     e->blocked_sigpipe = !sigismember(&before, SIGPIPE);
-    /* Paired with http_engine_cancel(): it sees the wire, or the next step sees that it was called. */
+    /* Paired with http_engine_cancel(): it sees the wire, or the next step sees its flag. */
     atomic_store(&e->wire, w);
     return 0;
 }
@@ -67,7 +67,7 @@ void *http_engine_free(http_engine *e)
     return NULL;
 }
 
-/* -- The loop -------------------------------------------------------------------------------------- */
+/* -- The loop ---------------------------------------------------------------------------------- */
 
 static void cancel_all(http_engine *e)
 {
@@ -136,7 +136,7 @@ void http_engine_resume(http_engine *e)
     atomic_store(&e->cancelled, false);
 }
 
-/* -- Calls ----------------------------------------------------------------------------------------- */
+/* -- Calls ------------------------------------------------------------------------------------- */
 
 int http_call(http_engine *e, const http_policy *policy, const rdd_http_request *request,
               arena *memory, rdd_http_response *ret, rdd_error *err)
@@ -163,7 +163,7 @@ int http_call(http_engine *e, const http_policy *policy, const rdd_http_request 
     return c.code;
 }
 
-/* -- Fibers ---------------------------------------------------------------------------------------- */
+/* -- Fibers ------------------------------------------------------------------------------------ */
 
 static void run_started(void *arg)
 {

@@ -1,12 +1,12 @@
 /* http.h: HTTP calls that read like blocking code, thousands of them in flight on one thread.
  *
- * An engine belongs to one slot: one thread, one set of connections that live as long as the engine,
- * so they serve one row after the other and one task after the other. Only http_engine_cancel() may
- * be called from other threads.
+ * An engine belongs to one slot: one thread, one set of connections that live as long as the
+ * engine, so they serve one row after the other and one task after the other. Only
+ * http_engine_cancel() may be called from other threads.
  *
- * http_call() waits for the answer. Inside a fiber that http_engine_start() began, waiting means that
- * the fiber is suspended and others go on; anywhere else the call runs the engine's loop itself. So
- * the one who wants concurrency keeps some fibers alive and lets the engine run them:
+ * http_call() waits for the answer. Inside a fiber that http_engine_start() began, waiting means
+ * that the fiber is suspended and others go on; anywhere else the call runs the engine's loop
+ * itself. So the one who wants concurrency keeps some fibers alive and lets the engine run them:
  *
  *     while (more to do or http_engine_fibers(e) > 0) {
  *         while (more to do and http_engine_fibers(e) < concurrency)
@@ -16,17 +16,17 @@
  *     }
  *
  * How a call goes. It queues at its host until the host may be asked: fewer requests under way than
- * connections_per_host, no Retry-After that says "later", and a moment of the rate limit. Then comes
- * an attempt: a request and the redirects that its answer asks for. A connection that fails, a
- * timeout, and the answers 408, 429, 500, 502, 503 and 504 lead to another attempt, after a wait with
- * exponential backoff and full jitter, until attempts_max or elapsed_max_ms is spent. POST, PATCH and
- * methods of unknown meaning are only sent again if the request has an idempotency key.
+ * connections_per_host, no Retry-After that says "later", and a moment of the rate limit. Then
+ * comes an attempt: a request and the redirects that its answer asks for. A connection that fails,
+ * a timeout, and the answers 408, 429, 500, 502, 503 and 504 lead to another attempt, after a wait
+ * with exponential backoff and full jitter, until attempts_max or elapsed_max_ms is spent. POST,
+ * PATCH and methods of unknown meaning are only sent again if the request has an idempotency key.
  *
  * A 429 is a word to everybody: the host's calls slow down to one at a time and speed up with each
  * success; with Retry-After, all slots of the process hold their calls to this host until then.
  *
- * Timeouts count the server's time, not ours: when the thread was busy elsewhere, that time does not
- * count, and what came in meanwhile is read before anything is called late.
+ * Timeouts count the server's time, not ours: when the thread was busy elsewhere, that time does
+ * not count, and what came in meanwhile is read before anything is called late.
  */
 #ifndef RDD_HTTP_H
 #define RDD_HTTP_H
@@ -46,7 +46,7 @@ typedef struct http_policy {
     int backoff_ms;         /* before the first retry at most; doubles from then on */
     int backoff_max_ms;
     int retry_after_max_ms; /* a Retry-After that asks for more is cut to this */
-    int64_t elapsed_max_ms; /* from the first attempt on; waiting for the rate limit is not counted */
+    int64_t elapsed_max_ms; /* from the first attempt on, without waiting for the rate limit */
     int connections_per_host;
     int redirects_max;      /* 0: a redirect is an answer like others */
     size_t response_max;    /* bytes of one answer, after decompression */
@@ -77,16 +77,16 @@ void *http_engine_free(http_engine *e);
  * strings are in `memory`. RDD_E_CANCELLED or RDD_E_MEMORY, with `err` filled, when the task has to
  * end; the response then has status 0 and the same message.
  *
- * `request` and `policy` must stay valid until the call returns. A request that cannot be sent (a URL
- * that is none, a header with a line break) is a failed call with 0 attempts.
+ * `request` and `policy` must stay valid until the call returns. A request that cannot be sent (a
+ * URL that is none, a header with a line break) is a failed call with 0 attempts.
  *
- * The error text is one line without the URL, so that equal causes have equal texts: "404 Not Found",
- * "timed out after 30 s (http.timeout)", "connection refused by 127.0.0.1:9". */
+ * The error text is one line without the URL, so that equal causes have equal texts: "404 Not
+ * Found", "timed out after 30 s (http.timeout)", "connection refused by 127.0.0.1:9". */
 int http_call(http_engine *e, const http_policy *policy, const rdd_http_request *request,
               arena *memory, rdd_http_response *ret, rdd_error *err);
 
-/* Begins a fiber whose calls do not block the others, and runs it until it suspends or ends. Its body
- * may also call fiber_suspend() for reasons of its own, if somebody will resume it. */
+/* Begins a fiber whose calls do not block the others, and runs it until it suspends or ends. Its
+ * body may also call fiber_suspend() for reasons of its own, if somebody will resume it. */
 int http_engine_start(http_engine *e, void (*body)(void *arg), void *arg, rdd_error *err);
 
 /* Fibers that were started and have not ended. */

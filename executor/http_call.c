@@ -21,7 +21,7 @@ static call *call_of(http_timer *t)
     return (call *)(void *)((char *)t - offsetof(call, timer));
 }
 
-/* -- The end --------------------------------------------------------------------------------------- */
+/* -- The end ----------------------------------------------------------------------------------- */
 
 static void finish(call *c, int code)
 {
@@ -96,7 +96,7 @@ void call_cancel(call *c)
     finish(c, error_set(c->err, RDD_E_CANCELLED, "the HTTP call was cancelled"));
 }
 
-/* -- Towards a request ----------------------------------------------------------------------------- */
+/* -- Towards a request ------------------------------------------------------------------------- */
 
 static uint64_t less(uint64_t a, uint64_t b)
 {
@@ -316,7 +316,7 @@ void call_begin(call *c)
     go_to_host(c, false);
 }
 
-/* -- After a request ------------------------------------------------------------------------------- */
+/* -- After a request --------------------------------------------------------------------------- */
 
 static bool is_retry_status(int status)
 {
@@ -347,8 +347,8 @@ static uint64_t backoff_ns(call *c)
     return (uint64_t)(random_unit(&c->engine->random) * (double)(most * NS_PER_MS));
 }
 
-/* How long to wait before the next attempt. A 429 tells the host's other calls too; what it asks for
- * is then the gate's to see to. */
+/* How long to wait before the next attempt. A 429 tells the host's other calls too; what it asks
+ * for is then the gate's to see to. */
 static uint64_t retry_wait_ns(call *c, uint64_t now_ns, bool *ret_at_gate)
 {
     const exchange *x = &c->x;

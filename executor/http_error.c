@@ -121,7 +121,8 @@ static void describe(const call *c, char *text)
         snprintf(text, TEXT_MAX, "call of %s failed: %s", host, x->detail);
         break;
     }
-    if (wire_uses_proxy(c->engine->wire) && (x->fault == WIRE_RESOLVE || x->fault == WIRE_CONNECT)) {
+    bool unreached = x->fault == WIRE_RESOLVE || x->fault == WIRE_CONNECT;
+    if (unreached && wire_uses_proxy(c->engine->wire)) {
         size_t size = strlen(text);
         snprintf(text + size, TEXT_MAX - size, " (proxy settings of the environment apply: %s)",
                  x->detail);
@@ -147,7 +148,8 @@ rdd_str http_error_text(const call *c, bool out_of_time)
     if (out_of_time && !(c->x.fault == WIRE_LATE && c->last_chance)) {
         char time[32];
         size_t size = strlen(text);
-        snprintf(text + size, sizeof text - size, "; no other attempt fits into %s (http.elapsed_max)",
+        snprintf(text + size, sizeof text - size,
+                 "; no other attempt fits into %s (http.elapsed_max)",
                  show_ms(c->policy->elapsed_max_ms, time));
     }
     return keep_line(c, text);

@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-/* -- Gates: what the process knows of hosts that said "later" -------------------------------------- */
+/* -- Gates: what the process knows of hosts that said "later" ---------------------------------- */
 
 enum { GATES_MAX = 1024 };
 
@@ -87,7 +87,7 @@ void http_hosts_sync(http_hosts *hs)
     pthread_mutex_unlock(&gates.mutex);
 }
 
-/* -- Hosts ----------------------------------------------------------------------------------------- */
+/* -- Hosts ------------------------------------------------------------------------------------- */
 
 bool http_host_idle(const http_host *h)
 {
@@ -192,7 +192,7 @@ void http_host_speed_up(http_host *h, size_t limit_max)
         h->limit = 0;
 }
 
-/* -- Queues ---------------------------------------------------------------------------------------- */
+/* -- Queues ------------------------------------------------------------------------------------ */
 
 void call_queue_push(call_queue *q, call *c)
 {

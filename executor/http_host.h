@@ -4,9 +4,9 @@
  * on (again, or after a redirect). It is asked when fewer requests are under way than its limit and
  * its gate is open.
  *
- * A gate is the process's: a 429 with Retry-After closes it for all slots. Behind it the host's limit
- * starts at one request and grows by one with each success, so that waiting calls do not rush in and
- * get the next 429. A 429 without Retry-After halves the limit.
+ * A gate is the process's: a 429 with Retry-After closes it for all slots. Behind it the host's
+ * limit starts at one request and grows by one with each success, so that waiting calls do not rush
+ * in and get the next 429. A 429 without Retry-After halves the limit.
  */
 #ifndef RDD_HTTP_HOST_H
 #define RDD_HTTP_HOST_H

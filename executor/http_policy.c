@@ -15,7 +15,8 @@ void http_policy_init(http_policy *ret, const rdd_http_options *options)
     const rdd_http_options *o = options ? options : &none;
     *ret = (http_policy){
         .timeout_ms = (int)or_conf(o->timeout_ms, "http.timeout", INT32_MAX),
-        .connect_timeout_ms = (int)or_conf(o->connect_timeout_ms, "http.connect_timeout", INT32_MAX),
+        .connect_timeout_ms =
+            (int)or_conf(o->connect_timeout_ms, "http.connect_timeout", INT32_MAX),
         .attempts_max = (int)or_conf(o->attempts_max, "http.attempts_max", INT32_MAX),
         .backoff_ms = (int)or_conf(0, "http.backoff", INT32_MAX),
         .backoff_max_ms = (int)or_conf(0, "http.backoff_max", INT32_MAX),

@@ -1,5 +1,5 @@
-/* http_redirect.c: where a redirect leads, see http_wire.h. URLs are taken apart by libcurl alone, since
- * whoever reads them in another way can be talked into sending a secret to a stranger. */
+/* http_redirect.c: where a redirect leads, see http_wire.h. URLs are taken apart by libcurl alone,
+ * since whoever reads them in another way can be talked into sending a secret to a stranger. */
 #include "http_wire.h"
 
 #include <curl/curl.h>

@@ -7,7 +7,7 @@
 #include <strings.h>
 #include <time.h>
 
-/* -- URLs ------------------------------------------------------------------------------------------ */
+/* -- URLs -------------------------------------------------------------------------------------- */
 
 static size_t scheme_size(rdd_str url)
 {
@@ -102,7 +102,7 @@ rdd_str http_url_encode(rdd_str text, arena *memory)
     return (rdd_str){ text.size + more, to };
 }
 
-/* -- Requests -------------------------------------------------------------------------------------- */
+/* -- Requests ---------------------------------------------------------------------------------- */
 
 /* The characters of names in HTTP (RFC 9110, token). */
 static bool is_token(unsigned char c)
@@ -172,7 +172,7 @@ bool http_method_repeatable(const char *method)
     return false;
 }
 
-/* -- Answers --------------------------------------------------------------------------------------- */
+/* -- Answers ----------------------------------------------------------------------------------- */
 
 static int month_of(const char *name)
 {

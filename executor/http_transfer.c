@@ -17,7 +17,7 @@ _Static_assert(sizeof((transfer *)0)->detail >= CURL_ERROR_SIZE, "libcurl fills 
 static size_t take_body(char *data, size_t size, size_t count, void *arg);
 static size_t take_header(char *data, size_t size, size_t count, void *arg);
 
-/* -- The handle ------------------------------------------------------------------------------------ */
+/* -- The handle -------------------------------------------------------------------------------- */
 
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -93,7 +93,7 @@ void transfer_free(transfer *t)
     free(t);
 }
 
-/* -- Requests -------------------------------------------------------------------------------------- */
+/* -- Requests ---------------------------------------------------------------------------------- */
 
 /* These say how long their body is even when there is none. */
 static bool has_length(const exchange *x)
@@ -240,8 +240,8 @@ static void set_limits(transfer *t, const exchange *x)
     }
 }
 
-/* libcurl spends a microsecond on each header that it sends. So compression is asked for where it is
- * likely to pay, over TLS, and where the user asks for it. */
+/* libcurl spends a microsecond on each header that it sends. So compression is asked for where it
+ * is likely to pay, over TLS, and where the user asks for it. */
 static void set_compression(transfer *t, const exchange *x)
 {
     bool compressed = starts_with(x->url, "https:");
@@ -300,7 +300,7 @@ void transfer_clear(transfer *t)
         buf_release(&t->answer);
 }
 
-/* -- Answers --------------------------------------------------------------------------------------- */
+/* -- Answers ----------------------------------------------------------------------------------- */
 
 static size_t take_body(char *data, size_t size, size_t count, void *arg)
 {

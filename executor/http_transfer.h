@@ -1,7 +1,7 @@
 /* http_transfer.h: one easy handle of libcurl and its buffers; for http_wire.c alone.
  *
- * Handles are used again for one exchange after the other, and an option is only set when it differs
- * from what the handle has: a plain GET sets its URL and nothing else.
+ * Handles are used again for one exchange after the other, and an option is only set when it
+ * differs from what the handle has: a plain GET sets its URL and nothing else.
  */
 #ifndef RDD_HTTP_TRANSFER_H
 #define RDD_HTTP_TRANSFER_H

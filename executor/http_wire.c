@@ -4,8 +4,8 @@
  * wants to be called again, and is told what happened. So the cost of a step does not grow with the
  * number of exchanges under way.
  *
- * Invariants: an exchange with a transfer is on the wire, or has come back and is not forgotten yet.
- * The handle of a transfer is in the multi handle exactly while it is on the wire.
+ * Invariants: an exchange with a transfer is on the wire, or has come back and is not forgotten
+ * yet. The handle of a transfer is in the multi handle exactly while it is on the wire.
  */
 #include "http_wire.h"
 
@@ -29,7 +29,7 @@ struct wire {
     transfer_options options;
 };
 
-/* -- The handle of all ---------------------------------------------------------------------------- */
+/* -- The handle of all ------------------------------------------------------------------------- */
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static CURLcode curl_status;
@@ -115,7 +115,7 @@ void *wire_free(wire *w)
     return NULL;
 }
 
-/* -- Exchanges ------------------------------------------------------------------------------------- */
+/* -- Exchanges --------------------------------------------------------------------------------- */
 
 static void come_back(wire *w, exchange *x)
 {
@@ -127,8 +127,8 @@ static void come_back(wire *w, exchange *x)
     w->last = x;
 }
 
-/* libcurl keeps four connections per handle in use, and closes the others when calls get fewer for a
- * moment. */
+/* libcurl keeps four connections per handle in use, and closes the others when calls get fewer for
+ * a moment. */
 static void keep_connections(wire *w)
 {
     w->running_peak = size_max(w->running_peak, w->running);
@@ -201,7 +201,7 @@ static void collect(wire *w)
     }
 }
 
-/* -- The loop -------------------------------------------------------------------------------------- */
+/* -- The loop ---------------------------------------------------------------------------------- */
 
 static void run_timer(wire *w)
 {

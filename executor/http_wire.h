@@ -1,9 +1,9 @@
 /* http_wire.h: single requests and their answers on the wire; http_wire.c is the one that knows
  * libcurl.
  *
- * A wire is one curl multi handle with its connections, its sockets in one epoll set. An exchange is
- * one request: no retries, no redirects, no queue, no limit but the connect timeout and sizes. What
- * those need to decide is in the exchange when it comes back.
+ * A wire is one curl multi handle with its connections, its sockets in one epoll set. An exchange
+ * is one request: no retries, no redirects, no queue, no limit but the connect timeout and sizes.
+ * What those need to decide is in the exchange when it comes back.
  *
  * One thread uses a wire; only wire_wake() may be called from others.
  */
@@ -73,7 +73,8 @@ void wire_stop(wire *w, exchange *x);
 void wire_forget(wire *w, exchange *x);
 
 /* Sleeps until something happens, wire_wake() is called or `deadline_ns` comes, then does all that
- * is ready; 0 never sleeps. The exchanges that are through, oldest first; NULL if there are none. */
+ * is ready; 0 never sleeps. The exchanges that are through, oldest first; NULL for
+ * none. */
 exchange *wire_step(wire *w, uint64_t deadline_ns);
 
 /* When wire_step() looked for news last. */

@@ -12,8 +12,9 @@ int rate_limit_init(rate_limit *r, const char *text, rdd_error *err)
     double per_second;
     if (!conf_parse_rate(text, &per_second)) {
         bool bare = *text && !text[strspn(text, "0123456789.")];
-        return error_set(err, RDD_E_USAGE, "rate \"%s\"%s: give a number above zero and its unit, as "
-                         "50/s, 100/m or 9/h", text, bare ? " has no unit" : "");
+        return error_set(err, RDD_E_USAGE,
+                         "rate \"%s\"%s: give a number above zero and its unit, as 50/s, 100/m or "
+                         "9/h", text, bare ? " has no unit" : "");
     }
     double interval_ns = 1e9 / per_second;
     if (interval_ns < 1 || interval_ns > 1e18)

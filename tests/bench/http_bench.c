@@ -7,8 +7,8 @@
  *   perform  libcurl's multi interface as its documentation shows it: perform, poll
  *   socket   the same with socket_action and epoll, as somebody would write it who wants it faster
  *   engine   http.h with as many fibers
- * Prints calls/s and the thread's CPU time per call of each round, and the medians. CPU time is what
- * to trust on a busy machine.
+ * Prints calls/s and the thread's CPU time per call of each round, and the medians. CPU time is
+ * what to trust on a busy machine.
  */
 #include "clock.h"
 #include "http.h"
@@ -39,7 +39,7 @@ static void check(const char *body, size_t size)
     ended++;
 }
 
-/* -- By hand --------------------------------------------------------------------------------------- */
+/* -- By hand ----------------------------------------------------------------------------------- */
 
 typedef struct slot {
     CURL *easy;
@@ -179,7 +179,7 @@ static void run_socket(void)
     close(epoll_fd);
 }
 
-/* -- The engine ------------------------------------------------------------------------------------ */
+/* -- The engine -------------------------------------------------------------------------------- */
 
 static http_engine *engine;
 static http_policy policy;
@@ -220,7 +220,7 @@ static void run_engine(void)
     fiber_pool_release(&fibers);
 }
 
-/* -- The server ------------------------------------------------------------------------------------ */
+/* -- The server -------------------------------------------------------------------------------- */
 
 /* Starts demo_api; its end is the end of the pipe that it reads. */
 static pid_t start_server(const char *self)
@@ -255,7 +255,7 @@ static pid_t start_server(const char *self)
     return pid;
 }
 
-/* -- main ------------------------------------------------------------------------------------------ */
+/* -- main -------------------------------------------------------------------------------------- */
 
 static double cpu_s(void)
 {

@@ -41,7 +41,7 @@ static void die(const char *what)
     abort();
 }
 
-/* -- Requests -------------------------------------------------------------------------------------- */
+/* -- Requests ---------------------------------------------------------------------------------- */
 
 /* Reads until a whole request is in `text`; false at the end of the connection. What follows it is
  * left for the next one. */
@@ -52,9 +52,9 @@ static bool read_request(int fd, char *text, size_t *size, size_t *ret_head, siz
         char *end = strstr(text, "\r\n\r\n");
         if (end) {
             size_t head = (size_t)(end - text) + 4, body = 0;
-            for (char *line = strstr(text, "\r\n"); line && line < end; line = strstr(line + 2, "\r\n"))
-                if (!strncasecmp(line + 2, "Content-Length:", 15))
-                    body = strtoul(line + 17, NULL, 10);
+            for (char *line = text; line < end; line = strstr(line, "\r\n") + 2)
+                if (!strncasecmp(line, "Content-Length:", 15))
+                    body = strtoul(line + 15, NULL, 10);
             if (*size >= head + body) {
                 *ret_head = head;
                 *ret_body = body;
@@ -138,7 +138,7 @@ static void *serve(void *arg)
     return NULL;
 }
 
-/* -- The server ------------------------------------------------------------------------------------ */
+/* -- The server -------------------------------------------------------------------------------- */
 
 static void add_connection(bad_server *s, int fd)
 {
@@ -183,7 +183,8 @@ bad_server *bad_server_start(bad_answer *answer, void *arg)
     socklen_t size = sizeof at;
     s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (pipe(s->stop) < 0 || bind(s->listener, (struct sockaddr *)&at, sizeof at) < 0 ||
-        listen(s->listener, 1024) < 0 || getsockname(s->listener, (struct sockaddr *)&at, &size) < 0 ||
+        listen(s->listener, 1024) < 0 ||
+        getsockname(s->listener, (struct sockaddr *)&at, &size) < 0 ||
         pthread_create(&s->thread, NULL, listen_on, s))
         die("bad_server");
     s->port = ntohs(at.sin_port);
@@ -261,7 +262,7 @@ const char *bad_server_seen(bad_server *s, int number)
     return seen;
 }
 
-/* -- Answers --------------------------------------------------------------------------------------- */
+/* -- Answers ----------------------------------------------------------------------------------- */
 
 bool bad_send_bytes(bad_request *r, const void *data, size_t size)
 {

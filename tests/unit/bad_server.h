@@ -1,8 +1,8 @@
 /* bad_server.h: an HTTP server that does what the test says, however wrong that is.
  *
  * One thread for each connection. A request comes in whole, is written down, and is given to the
- * test's function, which answers with the raw bytes it likes, or does worse. The function runs on the
- * server's threads.
+ * test's function, which answers with the raw bytes it likes, or does worse. The function runs on
+ * the server's threads.
  */
 #ifndef RDD_BAD_SERVER_H
 #define RDD_BAD_SERVER_H

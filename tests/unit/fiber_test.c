@@ -12,7 +12,7 @@
 
 #include "test.h"
 
-/* -- There and back -------------------------------------------------------------------------------- */
+/* -- There and back ---------------------------------------------------------------------------- */
 
 typedef struct trace {
     int seen[64], count;
@@ -78,7 +78,7 @@ static void stacks_are_used_again(void **state)
     fiber_pool_release(&pool);
 }
 
-/* -- Nesting --------------------------------------------------------------------------------------- */
+/* -- Nesting ----------------------------------------------------------------------------------- */
 
 enum { DEPTH = 40 };
 
@@ -158,7 +158,7 @@ static void any_fiber_may_resume(void **state)
     fiber_pool_release(&pool);
 }
 
-/* -- Many ------------------------------------------------------------------------------------------ */
+/* -- Many -------------------------------------------------------------------------------------- */
 
 enum { MANY = 1500, ROUNDS = 5 };
 
@@ -234,7 +234,7 @@ static void each_thread_has_its_own(void **state)
     }
 }
 
-/* -- Dropping -------------------------------------------------------------------------------------- */
+/* -- Dropping ---------------------------------------------------------------------------------- */
 
 static void never_ends(void *arg)
 {
@@ -267,7 +267,7 @@ static void a_dropped_stack_is_good_again(void **state)
     fiber_pool_release(&pool);
 }
 
-/* -- What a switch keeps, and the stack ------------------------------------------------------------ */
+/* -- What a switch keeps, and the stack -------------------------------------------------------- */
 
 static void round_upwards(void *arg)
 {
@@ -386,7 +386,7 @@ static void an_overflow_is_recognized(void **state)
     assert_false(fiber_guards(&here));
 }
 
-/* -- Errors ---------------------------------------------------------------------------------------- */
+/* -- Errors ------------------------------------------------------------------------------------ */
 
 #if defined(__SANITIZE_THREAD__)
 #define UNDER_TSAN 1

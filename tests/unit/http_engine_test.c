@@ -19,7 +19,7 @@ static void wait_for_all(fixture *f)
         http_engine_wait(f->engine);
 }
 
-/* -- Many calls ------------------------------------------------------------------------------------ */
+/* -- Many calls -------------------------------------------------------------------------------- */
 
 enum { CALLS = 3000, FIBERS = 200 };
 
@@ -97,7 +97,7 @@ static void engines_of_several_threads(void **state)
     bad_server_stop(server);
 }
 
-/* -- Plain calls among fibers ---------------------------------------------------------------------- */
+/* -- Plain calls among fibers ------------------------------------------------------------------ */
 
 typedef struct one_call {
     fixture *f;
@@ -165,7 +165,7 @@ static void a_fiber_may_suspend_for_reasons_of_its_own(void **state)
     fixture_release(&f);
 }
 
-/* -- Cancelling ------------------------------------------------------------------------------------ */
+/* -- Cancelling -------------------------------------------------------------------------------- */
 
 static bool stall_or_throttle(bad_request *r, void *arg)
 {
@@ -291,7 +291,7 @@ static void all_fibers_are_cancelled(void **state)
     bad_server_stop(throttling);
 }
 
-/* -- Memory ---------------------------------------------------------------------------------------- */
+/* -- Memory ------------------------------------------------------------------------------------ */
 
 static void a_full_arena_fails_the_task(void **state)
 {
@@ -310,7 +310,7 @@ static void a_full_arena_fails_the_task(void **state)
     fixture_release(&f);
 }
 
-/* -- Proxies and TLS ------------------------------------------------------------------------------- */
+/* -- Proxies and TLS --------------------------------------------------------------------------- */
 
 static void the_environment_names_a_proxy(void **state)
 {
@@ -343,9 +343,10 @@ static bool tls_server_start(tls_server *s)
     char command[1024], key[256], certificate[256];
     snprintf(key, sizeof key, "%s", test_path("key.pem"));
     snprintf(certificate, sizeof certificate, "%s", test_path("certificate.pem"));
-    snprintf(command, sizeof command, "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
-             "-nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 "
-             "-keyout %s -out %s 2>/dev/null", key, certificate);
+    snprintf(command, sizeof command,
+             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+             "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout %s -out %s "
+             "2>/dev/null", key, certificate);
     if (system(command))
         return false;
     FILE *file = fopen(certificate, "r");

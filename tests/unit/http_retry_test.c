@@ -3,7 +3,7 @@
 
 #include <stdatomic.h>
 
-/* -- Fibers that call ------------------------------------------------------------------------------ */
+/* -- Fibers that call -------------------------------------------------------------------------- */
 
 typedef struct caller {
     fixture *f;
@@ -45,7 +45,7 @@ static void release_callers(caller *callers, size_t count)
         arena_release(&callers[i].memory);
 }
 
-/* -- Attempts -------------------------------------------------------------------------------------- */
+/* -- Attempts ---------------------------------------------------------------------------------- */
 
 /* "/503/2": the first two requests get a 503. "/503/2?" and so on count apart. */
 static bool fail_at_first(bad_request *r, void *arg)
@@ -63,7 +63,8 @@ static bool fail_at_first(bad_request *r, void *arg)
 static void failures_are_tried_again(void **state)
 {
     (void)state;
-    static const char *const paths[] = { "/408/2", "/429/2", "/500/2", "/502/2", "/503/2", "/504/2" };
+    static const char *const paths[] = { "/408/2", "/429/2", "/500/2",
+                                         "/502/2", "/503/2", "/504/2" };
     fixture f;
     fixture_init(&f, fail_at_first, NULL);
     f.policy.attempts_max = 3;
@@ -130,8 +131,9 @@ static void a_dead_connection_repeats_no_post(void **state)
     fixture_init(&f, hang_up_on_second, NULL);
     f.policy.attempts_max = 3;
     char error[128];
-    snprintf(error, sizeof error, "connection to 127.0.0.1:%d broke; without an idempotency key POST "
-             "is not sent again", bad_server_port(f.server));
+    snprintf(error, sizeof error,
+             "connection to 127.0.0.1:%d broke; without an idempotency key POST is not sent again",
+             bad_server_port(f.server));
     fixture_get(&f, "/");
     assert_response(&f, 200, 1, "");
     rdd_http_request request = { .url = str_of(bad_server_url(f.server, "/")),
@@ -181,7 +183,7 @@ static void an_attempt_ends_with_the_time_of_all(void **state)
     fixture_release(&f);
 }
 
-/* -- 429 ------------------------------------------------------------------------------------------- */
+/* -- 429 --------------------------------------------------------------------------------------- */
 
 /* As many 429s as `arg` says, over all; with Retry-After unless the path is "/without". */
 static bool throttle_at_first(bad_request *r, void *arg)
@@ -252,7 +254,7 @@ static void a_crowd_comes_back_one_by_one(void **state)
     }
 }
 
-/* -- Limits ---------------------------------------------------------------------------------------- */
+/* -- Limits ------------------------------------------------------------------------------------ */
 
 static bool answer_after_a_while(bad_request *r, void *arg)
 {
@@ -333,7 +335,7 @@ static void waiting_for_the_rate_is_not_elapsed_time(void **state)
     fixture_release(&f);
 }
 
-/* -- A busy thread --------------------------------------------------------------------------------- */
+/* -- A busy thread ----------------------------------------------------------------------------- */
 
 static bool answer_ok(bad_request *r, void *arg)
 {

@@ -1,5 +1,5 @@
-/* http_text_test.c: the small texts of HTTP, the engine's timers, and rates, by a clock of the test's
- * own. */
+/* http_text_test.c: the small texts of HTTP, the engine's timers, and rates, by a clock of the
+ * test's own. */
 #include "clock.h"
 #include "http.h"
 #include "http_text.h"
@@ -13,7 +13,7 @@ static rdd_str str_of(const char *text)
     return (rdd_str){ text ? strlen(text) : 0, text };
 }
 
-/* -- URLs ------------------------------------------------------------------------------------------ */
+/* -- URLs -------------------------------------------------------------------------------------- */
 
 static void origins(void **state)
 {
@@ -88,7 +88,7 @@ static void methods(void **state)
     assert_false(http_method_repeatable("PATCH"));
 }
 
-/* -- Retry-After ----------------------------------------------------------------------------------- */
+/* -- Retry-After ------------------------------------------------------------------------------- */
 
 static void dates(void **state)
 {
@@ -142,7 +142,7 @@ static void retry_after_values(void **state)
     assert_int_equal(http_retry_after_ms(RDD_STR("3"), (rdd_str){ 0 }, 0, 20), 20);
 }
 
-/* -- Rates ----------------------------------------------------------------------------------------- */
+/* -- Rates ------------------------------------------------------------------------------------- */
 
 static void rate_texts(void **state)
 {
@@ -154,9 +154,10 @@ static void rate_texts(void **state)
         { "50/s", 20 * NS_PER_MS },   { "100/m", 600 * NS_PER_MS },     { "3/h", 1200 * NS_PER_S },
         { "2.5/s", 400 * NS_PER_MS }, { "0.5/s", 2 * NS_PER_S }, { "1000000/s", NS_PER_US },
     };
-    static const char *const bad[] = { "", "50", "/s", "50/", "50/d", "50/ss", "0/s", "-1/s", " 5/s",
-                                       "5 /s", "inf/s", "nan/s", "0x10/s", "1e3/s", "2000000000/s",
-                                       "0.000000000000001/h", "1..2/s", "." };
+    static const char *const bad[] = {
+        "", "50", "/s", "50/", "50/d", "50/ss", "0/s", "-1/s", " 5/s", "5 /s", "inf/s", "nan/s",
+        "0x10/s", "1e3/s", "2000000000/s", "0.000000000000001/h", "1..2/s", ".",
+    };
     rate_limit r;
     for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
         assert_int_equal(rate_limit_init(&r, good[i].text, NULL), 0);
@@ -169,8 +170,8 @@ static void rate_texts(void **state)
     }
     rdd_error err;
     rate_limit_init(&r, "50", &err);
-    assert_string_equal(err.message, "rate \"50\" has no unit: give a number above zero and its unit, "
-                                     "as 50/s, 100/m or 9/h");
+    assert_string_equal(err.message, "rate \"50\" has no unit: give a number above zero and its "
+                                     "unit, as 50/s, 100/m or 9/h");
 }
 
 static void moments_of_a_rate(void **state)
@@ -214,7 +215,7 @@ static void no_window_has_more(void **state)
         assert_true(moments[i + RATE + BURST] - moments[i] >= NS_PER_S);
 }
 
-/* -- Timers ---------------------------------------------------------------------------------------- */
+/* -- Timers ------------------------------------------------------------------------------------ */
 
 enum { TIMERS = 200 };
 
