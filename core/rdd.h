@@ -163,8 +163,17 @@ struct rdd_type {
 #define RDD_TYPE(T) RDD_TYPE_(T)
 #define RDD_TYPE_(T) (&rdd_type_##T)
 
-/* The handles behind rdd_emit() and rdd_next() in operators over T. */
+/* The handles behind rdd_emit() and rdd_next() in operators over T, and what holds a call's pointer
+ * against T: a function's argument, where both languages look twice. */
 #define RDD_HANDLES_(T)                       \
+    RDD_UNUSED_ static inline const T *rdd_from_##T(const T *from) \
+    {                                         \
+        return from;                          \
+    }                                         \
+    RDD_UNUSED_ static inline T *rdd_into_##T(T *into) \
+    {                                         \
+        return into;                          \
+    }                                         \
     typedef struct rdd_out_##T {              \
         T *next, *end;                        \
         rdd_emitter *emitter;                 \
@@ -181,6 +190,14 @@ struct rdd_type {
 
 /* `bool` may be a macro for _Bool and paste as either: both names are there. */
 #define RDD_BOOL_(NAME)                                                                        \
+    RDD_UNUSED_ static inline const bool *rdd_from_##NAME(const bool *from)                    \
+    {                                                                                          \
+        return from;                                                                           \
+    }                                                                                          \
+    RDD_UNUSED_ static inline bool *rdd_into_##NAME(bool *into)                                \
+    {                                                                                          \
+        return into;                                                                           \
+    }                                                                                          \
     static const rdd_type rdd_type_##NAME RDD_UNUSED_ = { "bool", RDD_KIND_BOOL, sizeof(bool), \
                                                           __alignof__(bool), 0, 0, 0 };        \
     typedef struct rdd_out_##NAME {                                                            \
@@ -821,7 +838,7 @@ typedef struct rdd_http_options {
     int attempts_max;       /* http.attempts_max */
     int64_t elapsed_max_ms; /* http.elapsed_max: over all attempts of a call */
     int connections_per_host; /* http.connections_per_host: of one slot */
-    const char *rate;       /* http.rate: "50/s", "100/m", "9/h", over all slots */
+    const char *rate;       /* http.rate: "50/s", "100/m", "9/h", over all slots of a process */
     const char *max_errors; /* http.max_errors: "10" or "5%" of the records; NULL: any number */
     size_t response_max;    /* http.response_max: bytes of one answer */
 } rdd_http_options;
@@ -893,7 +910,7 @@ RDD_PUBLIC rdd *rdd_range(rdd_context *ctx, int64_t first, int64_t last, rdd_sou
 RDD_PUBLIC rdd *rdd_parallelize(rdd_context *ctx, const rdd_type *type, const void *items,
                                 size_t count, rdd_source_options options);
 #define rdd_parallelize(ctx, T, items_, ...)                                             \
-    rdd_parallelize((ctx), RDD_TYPE(T), (1 ? (items_) : (const T *)0),                   \
+    rdd_parallelize((ctx), RDD_TYPE(T), RDD_PASTE2_(rdd_from_, T)(items_),               \
                     RDD_FIRST_(__VA_ARGS__, ),                                           \
                     RDD_OPTIONS_(rdd_source_options, RDD_REST_(__VA_ARGS__, )))
 
@@ -1295,7 +1312,8 @@ RDD_PUBLIC rdd_local_iterator *rdd_to_local_iterator(rdd *r, const rdd_type *typ
     rdd_to_local_iterator((r), RDD_TYPE(RDD_FIRST_(__VA_ARGS__, )),          \
                           RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, )))
 RDD_PUBLIC bool rdd_local_next(rdd_local_iterator *it, const rdd_type *type, void *ret);
-#define rdd_local_next(it, T, ret_) rdd_local_next((it), RDD_TYPE(T), (1 ? (ret_) : (T *)0))
+#define rdd_local_next(it, T, ret_) \
+    rdd_local_next((it), RDD_TYPE(T), RDD_PASTE2_(rdd_into_, T)(ret_))
 RDD_PUBLIC void rdd_local_close(rdd_local_iterator *it);
 
 typedef struct rdd_save_options {
