@@ -1,0 +1,16 @@
+/* A misspelt option.
+ *
+ * gcc: 'rdd_options' has no member named 'concurency'; did you mean 'concurrency'?
+ * clang: 'concurency' does not refer to any field in type 'rdd_options' (aka 'struct rdd_options'); did you mean 'concurrency'?
+ */
+#include <rdd.h>
+
+RDD_MAP(square, int64_t, x, int64_t)
+{
+    return x * x;
+}
+
+rdd *wrong(rdd *r)
+{
+    return rdd_map(r, square, .concurency = 4);
+}
