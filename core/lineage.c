@@ -138,10 +138,6 @@ partition_range node_parent_range(node_kind kind, int64_t partitions,
     }
 }
 
-typedef struct payload_frame {
-    size_t node; /* position in the order */
-    int64_t partition;
-} payload_frame;
 
 int lineage_positions(rdd *const *order, size_t count, uint32_t **ret, rdd_error *err)
 {
@@ -163,6 +159,95 @@ int lineage_positions(rdd *const *order, size_t count, uint32_t **ret, rdd_error
     return 0;
 }
 
+typedef struct payload_frame {
+    size_t node; /* position in the order */
+    int64_t partition;
+} payload_frame;
+
+/* Which partitions of nodes with several consumers were visited: once is enough, and a lineage that
+ * joins itself again and again has more paths than can be walked. Open addressing. */
+typedef struct visited {
+    bool *shared;         /* of each node of the order */
+    payload_frame *slots; /* node + 1, or 0 for a free one */
+    size_t count, capacity;
+} visited;
+
+static void visited_release(visited *v)
+{
+    free(v->shared);
+    free(v->slots);
+}
+
+static bool visited_init(visited *v, rdd *const *order, const uint32_t *positions, size_t count)
+{
+    CLEANUP(freep) bool *seen = calloc(count, 1);
+    v->shared = calloc(count, 1);
+    for (size_t i = 0; seen && v->shared && i < count; i++)
+        for (uint32_t k = 0; k < order[i]->parent_count; k++) {
+            size_t parent = positions[2 * i + k];
+            v->shared[parent] = seen[parent];
+            seen[parent] = true;
+        }
+    return seen && v->shared;
+}
+
+/* The slot of a frame, or the free one where it belongs. */
+static payload_frame *visited_find(const visited *v, payload_frame f)
+{
+    uint64_t hash = (f.node * 0x9e3779b97f4a7c15u) ^ ((uint64_t)f.partition * 0xd6e8feb86659fd93u);
+    size_t at = (hash ^ hash >> 32) & (v->capacity - 1);
+    while (v->slots[at].node && (v->slots[at].node != f.node || v->slots[at].partition != f.partition))
+        at = (at + 1) & (v->capacity - 1);
+    return &v->slots[at];
+}
+
+static bool visited_grow(visited *v)
+{
+    visited more = { .capacity = size_max(64, v->capacity * 2) };
+    more.slots = calloc(more.capacity, sizeof *more.slots);
+    if (!more.slots)
+        return false;
+    for (size_t i = 0; i < v->capacity; i++)
+        if (v->slots[i].node)
+            *visited_find(&more, v->slots[i]) = v->slots[i];
+    free(v->slots);
+    v->slots = more.slots;
+    v->capacity = more.capacity;
+    return true;
+}
+
+/* 1: not seen before, 0: seen, -1: out of memory. */
+static int visited_add(visited *v, payload_frame f)
+{
+    if (!v->shared[f.node])
+        return 1;
+    f.node++;
+    if (v->count * 2 >= v->capacity && !visited_grow(v))
+        return -1;
+    payload_frame *slot = visited_find(v, f);
+    if (slot->node)
+        return 0;
+    *slot = f;
+    v->count++;
+    return 1;
+}
+
+static void push_parents(rdd *const *order, const uint32_t *positions, payload_frame top, buf *stack)
+{
+    const rdd *node = order[top.node];
+    const int64_t parent_partitions[2] = {
+        node->parent_count > 0 ? node->parents[0]->partitions : 0,
+        node->parent_count > 1 ? node->parents[1]->partitions : 0,
+    };
+    for (uint32_t k = node->parent_count; k-- > 0;) {
+        partition_range range =
+            node_parent_range(node->kind, node->partitions, parent_partitions, k, top.partition);
+        size_t at = positions[2 * top.node + k];
+        for (int64_t q = range.first + range.count; q-- > range.first;)
+            buf_append(stack, &(payload_frame){ at, q }, sizeof(payload_frame));
+    }
+}
+
 int lineage_payload(rdd *const *order, const uint32_t *positions, size_t count, int64_t p,
                     buf *out, rdd_error *err)
 {
@@ -172,11 +257,17 @@ int lineage_payload(rdd *const *order, const uint32_t *positions, size_t count, 
     if (!any)
         return 0;
     CLEANUP(buf_release) buf stack = { 0 };
+    CLEANUP(visited_release) visited seen = { .count = 0 };
+    bool ok = visited_init(&seen, order, positions, count);
     buf_append(&stack, &(payload_frame){ count - 1, p }, sizeof(payload_frame));
-    while (stack.size && !stack.failed) {
+    while (ok && stack.size && !stack.failed) {
         payload_frame top;
         stack.size -= sizeof top;
         memcpy(&top, stack.data + stack.size, sizeof top);
+        int fresh = visited_add(&seen, top);
+        ok = fresh >= 0;
+        if (fresh <= 0)
+            continue;
         const rdd *node = order[top.node];
         if (node->payloads) {
             rdd_str bytes = node->payloads[top.partition];
@@ -184,19 +275,9 @@ int lineage_payload(rdd *const *order, const uint32_t *positions, size_t count, 
             buf_u64(out, (uint64_t)top.partition);
             buf_sized(out, bytes.data, bytes.size);
         }
-        const int64_t parent_partitions[2] = {
-            node->parent_count > 0 ? node->parents[0]->partitions : 0,
-            node->parent_count > 1 ? node->parents[1]->partitions : 0,
-        };
-        for (uint32_t k = node->parent_count; k-- > 0;) {
-            partition_range range =
-                node_parent_range(node->kind, node->partitions, parent_partitions, k, top.partition);
-            size_t at = positions[2 * top.node + k];
-            for (int64_t q = range.first + range.count; q-- > range.first;)
-                buf_append(&stack, &(payload_frame){ at, q }, sizeof(payload_frame));
-        }
+        push_parents(order, positions, top, &stack);
     }
-    if (stack.failed || out->failed)
+    if (!ok || stack.failed || out->failed)
         return error_set_memory(err, "making a task");
     return 0;
 }
