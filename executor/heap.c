@@ -95,13 +95,13 @@ static int keep(heap *h, size_t at, const void *item, rdd_error *err)
     if (values_copy(h->order->type, item, 1, h->items + at * size, &h->memory) < 0)
         return error_set_memory(err, "keeping the first elements");
     h->serial[at] = h->next_serial;
-    if (h->memory.used > 2 * h->live_size + MIB(1)) {
+    bool full = h->size_max && h->count * size + h->memory.used > h->size_max;
+    if (full || h->memory.used > 2 * h->live_size + MIB(1)) {
         int code = compact(h, err);
         if (code < 0)
             return code;
     }
-    size_t all = h->count * size + h->memory.used;
-    if (h->size_max && all > h->size_max)
+    if (h->size_max && h->count * size + h->memory.used > h->size_max)
         return error_set(err, RDD_E_LIMIT, "the elements to keep need more than %zu bytes",
                          h->size_max);
     return 0;
