@@ -12,7 +12,8 @@
 #include "runner_parts.h"
 #include "type.h"
 
-enum { WINDOW_FACTOR = 16, WINDOW_BYTES = 64 << 20, CHUNK_SIZE = 4096 };
+enum { WINDOW_FACTOR = 16, WINDOW_BYTES = 64 << 20, CHUNK_SIZE = 4096,
+       KEPT_BYTES = 64 << 10 }; /* of a record's memory, for the next one */
 
 typedef size_t (*map_code)(rdd_task *, const void *, const void *, size_t, void *);
 typedef size_t (*filter_code)(rdd_task *, const void *, const void *, size_t, void *, size_t *);
@@ -72,7 +73,14 @@ static cell *cell_new(concurrent_iterator *self)
     cell *c = self->idle;
     if (c) {
         self->idle = c->next;
-        arena_reset(&c->memory);
+        if (c->memory.used > KEPT_BYTES)
+            arena_release(&c->memory);
+        else
+            arena_reset(&c->memory);
+        if (c->emitter.task && c->emitter.capacity * c->emitter.type->size > KEPT_BYTES) {
+            emitter_release(&c->emitter);
+            c->emitter = (rdd_emitter){ .task = NULL };
+        }
     } else {
         size_t in_size = size_align(self->in_type->size, 16);
         const rdd_type *out_type = self->node->op->out ? self->node->op->out : self->in_type;
@@ -108,7 +116,8 @@ static void cells_free(cell *c)
 /* Brings the window's size up to date with what a record holds by now. */
 static void cell_weigh(cell *c)
 {
-    size_t size = sizeof *c + CHUNK_SIZE + c->memory.used;
+    size_t emitted = c->emitter.task ? c->emitter.capacity * c->emitter.type->size : 0;
+    size_t size = sizeof *c + CHUNK_SIZE + c->memory.used + emitted;
     c->owner->window_size += size - c->size;
     c->size = size;
 }
@@ -154,10 +163,13 @@ static int cell_start(concurrent_iterator *self)
     }
     view_advance(&self->pending, self->in_type, 1);
     op_task_init(&c->task, r, self->node, self->node->op, &c->memory, &c->memory);
+    if (emits(self->node->kind) && !c->emitter.task &&
+        !emitter_init(&c->emitter, &c->task, self->node->op->out, EMITTER_FEW)) {
+        cell_free(c);
+        return ITERATOR_FAILED;
+    }
     c->task.partition = self->partition;
     c->index = self->pulled++;
-    if (emits(self->node->kind) && !c->emitter.task)
-        emitter_init(&c->emitter, &c->task, self->node->op->out);
     if (self->last)
         self->last->next = c;
     else
@@ -287,7 +299,8 @@ static int concurrent_next(iterator *it, view *ret)
     }
     self->out_count = 0;
     for (;;) {
-        if (run_cancelled(it->run) || window_fill(self) < 0 || window_collect(self) < 0)
+        if (it->run->code || run_cancelled(it->run) || window_fill(self) < 0 ||
+            window_collect(self) < 0)
             return ITERATOR_FAILED;
         if (self->out_count) {
             if (window_fill(self) < 0) /* new calls are under way while the consumer works */

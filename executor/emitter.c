@@ -3,30 +3,6 @@
 #include "sink.h"
 #include "type.h"
 
-void emitter_init(rdd_emitter *e, op_task *task, const rdd_type *type)
-{
-    *e = (rdd_emitter){ .task = task, .type = type };
-}
-
-void emitter_release(rdd_emitter *e)
-{
-    free(e->items);
-    e->items = NULL;
-}
-
-/* Where emitted elements go when there is no memory for them: the record has failed by then. */
-static void *out_of_room(rdd_emitter *e, void **ret_end)
-{
-    static _Thread_local _Alignas(16) char scrap[4096];
-    e->count = 0;
-    if (e->type->size > sizeof scrap) {
-        *ret_end = NULL;
-        return NULL;
-    }
-    *ret_end = scrap + e->type->size;
-    return scrap;
-}
-
 static bool grow(rdd_emitter *e, size_t capacity)
 {
     size_t size;
@@ -41,39 +17,55 @@ static bool grow(rdd_emitter *e, size_t capacity)
     return true;
 }
 
-void *rdd_emit_begin_(rdd_emitter *e, void **ret_end)
+bool emitter_init(rdd_emitter *e, op_task *task, const rdd_type *type, size_t capacity)
+{
+    *e = (rdd_emitter){ .task = task, .type = type };
+    if (grow(e, capacity))
+        return true;
+    run_fail_memory(task->run, "making room for what an operator emits");
+    return false;
+}
+
+void emitter_release(rdd_emitter *e)
+{
+    free(e->items);
+    e->items = NULL;
+}
+
+/* From the beginning: nothing is there yet, or nobody will look at it. */
+static void *all_room(rdd_emitter *e, void **ret_end)
 {
     e->count = 0;
-    if (!e->items && !grow(e, BATCH_MAX)) {
-        rdd_fail(&e->task->base, "out of memory for what it emits");
-        return out_of_room(e, ret_end);
-    }
     *ret_end = e->items + size_min(e->capacity, BATCH_MAX) * e->type->size;
     return e->items;
 }
 
+void *rdd_emit_begin_(rdd_emitter *e, void **ret_end)
+{
+    return all_room(e, ret_end);
+}
+
 void *rdd_emit_more_(rdd_emitter *e, void *next, void **ret_end)
 {
-    size_t used = e->items ? (size_t)((char *)next - e->items) : 0;
+    size_t used = (size_t)((char *)next - e->items);
     if (e->task->failed)
-        return out_of_room(e, ret_end);
+        return all_room(e, ret_end);
     if (e->flush) {
         e->count = used / e->type->size;
         e->flush(e);
-        *ret_end = e->items + size_min(e->capacity, BATCH_MAX) * e->type->size;
-        return e->items;
+        return all_room(e, ret_end);
     }
     size_t budget = e->task->run->plan->budget;
     if (used * 2 > budget) {
-        rdd_fail(&e->task->base,
-                 "one record emits more than task.budget (%zu bytes) holds; use a partition "
-                 "operator, or raise --conf task.budget",
-                 budget);
-        return out_of_room(e, ret_end);
+        op_task_fail(e->task, RDD_E_LIMIT,
+                     "one record emits more than task.budget (%zu bytes) holds; use a partition "
+                     "operator, or raise --conf task.budget",
+                     budget);
+        return all_room(e, ret_end);
     }
     if (used == e->capacity * e->type->size && !grow(e, e->capacity * 2)) {
-        rdd_fail(&e->task->base, "out of memory for what it emits");
-        return out_of_room(e, ret_end);
+        op_task_fail(e->task, RDD_E_MEMORY, "out of memory for what it emits");
+        return all_room(e, ret_end);
     }
     e->task->base.rdd_stop_ = 1; /* the batch ends with this element */
     *ret_end = e->items + e->capacity * e->type->size;
@@ -82,10 +74,7 @@ void *rdd_emit_more_(rdd_emitter *e, void *next, void **ret_end)
 
 void rdd_emit_end_(rdd_emitter *e, void *next)
 {
-    if (e->task->failed)
-        e->count = 0;
-    else
-        e->count = (size_t)((char *)next - e->items) / e->type->size;
+    e->count = e->task->failed ? 0 : (size_t)((char *)next - e->items) / e->type->size;
 }
 
 void rdd_emit_attach_(rdd_emitter *e, void *cursor)
@@ -112,25 +101,34 @@ void rdd_pull_attach_(rdd_puller *p, void *cursor)
     p->cursor = cursor;
 }
 
+static int pull(rdd_puller *p)
+{
+    if (p->pull)
+        return p->pull(p);
+    return p->counted ? sink_next(p->task->run, p->chain, &p->rest)
+                      : iterator_next(p->chain, &p->rest);
+}
+
 const void *rdd_pull_more_(rdd_puller *p, const void **ret_end)
 {
     op_task *t = p->task;
     *ret_end = NULL;
     if (p->emitter && p->emitter->cursor)
         flush_waiting(p->emitter);
-    if (t->failed || t->run->code)
+    if (t->failed || t->run->code || run_cancelled(t->run))
         return NULL;
     if (t->partition_op)
         arena_reset(t->scratch);
     p->before += p->current.count;
-    p->current.count = 0;
-    int rc = p->counted ? sink_next(t->run, p->chain, &p->current)
-                        : iterator_next(p->chain, &p->current);
-    if (rc != ITERATOR_VIEW) {
-        p->current = (view){ NULL, 0 };
+    p->current = (view){ NULL, 0 };
+    if (!p->rest.count && pull(p) != ITERATOR_VIEW) {
+        p->rest = (view){ NULL, 0 };
         return NULL;
     }
-    *ret_end = (const char *)p->current.items + p->current.count * p->type->size;
+    /* a view may be a whole partition; what the operator allocates for each element may not */
+    p->current = (view){ p->rest.items, size_min(p->rest.count, BATCH_MAX) };
+    view_advance(&p->rest, p->type, p->current.count);
+    *ret_end = p->rest.items;
     return p->current.items;
 }
 

@@ -4,7 +4,8 @@
  * For a flat map it grows, since one element may emit any number; the batch ends at the next element.
  * For a partition operator, which runs on a fiber, it hands the batch over (`flush`) and suspends the
  * operator until the consumer comes back; the same happens before its input moves on, since what was
- * emitted may point into the input.
+ * emitted may point into the input. The input is then pulled on the consumer's stack (`pull`): a fiber's
+ * is too small for a long chain.
  */
 #ifndef RDD_EMITTER_H
 #define RDD_EMITTER_H
@@ -22,18 +23,23 @@ struct rdd_emitter {
     void *cursor;         /* rdd_out_T of the operator's frame: `next` and `end` come first */
 };
 
+enum { EMITTER_FEW = 8 }; /* elements that one record emits, mostly */
+
 struct rdd_puller {
     op_task *task;
     const rdd_type *type;
     iterator *chain;
     rdd_emitter *emitter; /* of the same operator, or NULL */
-    view current;
+    view current;         /* at most BATCH_MAX elements */
+    view rest;            /* of the chain's view, behind `current` */
     uint64_t before;      /* elements before `current` */
+    int (*pull)(rdd_puller *p); /* partition operators: fills `rest`, as iterator_next */
     const void *cursor;   /* rdd_in_T of the operator's frame: `next` comes first */
     bool counted;         /* sinks: elements count as the task's records */
 };
 
-void emitter_init(rdd_emitter *e, op_task *task, const rdd_type *type);
+/* Room for `capacity` elements at first. False when out of memory, and then the run has failed. */
+bool emitter_init(rdd_emitter *e, op_task *task, const rdd_type *type, size_t capacity);
 void emitter_release(rdd_emitter *e); /* one that was never initialised, too */
 
 static inline view emitter_view(const rdd_emitter *e)

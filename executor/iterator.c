@@ -52,20 +52,45 @@ void *iterator_new(run *r, size_t size, int (*next)(iterator *, view *), void (*
     return it;
 }
 
+struct batch {
+    struct batch *next;
+    _Alignas(16) char items[];
+};
+
+static void iterator_close(iterator *it)
+{
+    if (it->close)
+        it->close(it);
+    it->close = NULL;
+    for (struct batch *b = it->batches, *next; b; b = next) {
+        next = b->next;
+        free(b);
+    }
+    it->batches = NULL;
+}
+
+void iterators_close_some(iterator *newest, const iterator *older)
+{
+    for (iterator *it = newest; it != older; it = it->older)
+        iterator_close(it);
+}
+
 void iterators_close(run *r)
 {
-    for (iterator *it = r->iterators; it; it = it->older)
-        if (it->close)
-            it->close(it);
+    iterators_close_some(r->iterators, NULL);
     r->iterators = NULL;
 }
 
-void *batch_new(run *r, const rdd_type *t)
+void *batch_new(iterator *it, const rdd_type *t)
 {
-    void *batch = arena_zalloc(r->memory, (size_t)t->size * BATCH_MAX);
-    if (!batch)
-        run_fail_memory(r, "making room for a batch");
-    return batch;
+    struct batch *b = calloc(1, sizeof *b + (size_t)t->size * BATCH_MAX);
+    if (!b) {
+        run_fail_memory(it->run, "making room for a batch");
+        return NULL;
+    }
+    b->next = it->batches;
+    it->batches = b;
+    return b->items;
 }
 
 partition_range opening_range(const opening *o, uint32_t k)
@@ -104,7 +129,6 @@ struct tee {
     uint32_t readers;
     bool ended;
     tee_batch *first, *last;
-    size_t held_size;
 };
 
 typedef struct tee_reader {
@@ -122,7 +146,7 @@ static void tee_batch_free(tee_batch *b)
 }
 
 /* Readers advance in order, so a batch that nobody needs any more is the first. */
-static void tee_done(tee *t, tee_batch *b)
+static void tee_done(tee *t, run *r, tee_batch *b)
 {
     if (--b->readers_left)
         return;
@@ -130,7 +154,7 @@ static void tee_done(tee *t, tee_batch *b)
     t->first = b->next;
     if (!t->first)
         t->last = NULL;
-    t->held_size -= b->size;
+    r->shared_size -= b->size;
     tee_batch_free(b);
 }
 
@@ -169,11 +193,11 @@ static int tee_pull(tee *t, run *r)
     else
         t->first = b;
     t->last = b;
-    t->held_size += b->size;
-    if (t->held_size > r->plan->budget)
+    r->shared_size += b->size;
+    if (r->shared_size > r->plan->budget)
         return run_fail(r, RDD_E_LIMIT,
                         "%s: its readers drift apart by more than task.budget (%zu bytes) within one "
-                        "partition; use more partitions or raise --conf task.budget",
+                        "task; use more partitions or raise --conf task.budget",
                         r->plan->nodes[t->node].label, r->plan->budget);
     return ITERATOR_VIEW;
 }
@@ -194,7 +218,7 @@ static int tee_next(iterator *it, view *ret)
         b = rc == ITERATOR_VIEW ? t->last : NULL;
     }
     if (self->current)
-        tee_done(t, self->current);
+        tee_done(t, it->run, self->current);
     self->current = b;
     self->ended = !b;
     if (!b)
@@ -236,6 +260,7 @@ static iterator *open_tee(const opening *o)
         return NULL;
     end->tee = t;
     t->readers++;
+    r->tee_readers++;
     return &end->base;
 }
 

@@ -22,6 +22,7 @@ struct iterator {
     void (*close)(iterator *it); /* or NULL */
     iterator *older;             /* the run's list */
     run *run;
+    struct batch *batches;       /* of batch_new() */
 };
 
 static inline int iterator_next(iterator *it, view *ret)
@@ -40,6 +41,10 @@ iterator *iterator_open(run *r, uint32_t node, int64_t partition);
 /* Closes all iterators of a run. */
 void iterators_close(run *r);
 
+/* Closes those that were opened while the run's newest went from `older` to `newest`: they have ended
+ * and are not called again. */
+void iterators_close_some(iterator *newest, const iterator *older);
+
 /* Takes the first `count` elements off a view. */
 static inline void view_advance(view *v, const rdd_type *t, size_t count)
 {
@@ -47,8 +52,8 @@ static inline void view_advance(view *v, const rdd_type *t, size_t count)
     v->count -= count;
 }
 
-/* Room for BATCH_MAX elements in the run's memory, zeroed; NULL fails the run. */
-void *batch_new(run *r, const rdd_type *t);
+/* Room for BATCH_MAX elements, zeroed, until the iterator is closed; NULL fails the run. */
+void *batch_new(iterator *it, const rdd_type *t);
 
 /* What open functions get. */
 typedef struct opening {

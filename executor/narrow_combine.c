@@ -4,9 +4,17 @@
 
 /* ---- union, coalesce: one input after the other ---------------------------------------------- */
 
+/* An input that has ended is closed at once, or a thousand joined partitions would hold the memory of
+ * them all. Those that share something are not: somebody else may read on. */
+typedef struct concat_input {
+    iterator *input;
+    iterator *newest, *older; /* the run's iterators when it was open, and before */
+    bool shares;
+} concat_input;
+
 typedef struct concat_iterator {
     iterator base;
-    iterator **inputs;
+    concat_input *inputs;
     size_t at, count;
 } concat_iterator;
 
@@ -14,11 +22,25 @@ static int concat_next(iterator *it, view *ret)
 {
     concat_iterator *self = (concat_iterator *)it;
     for (; self->at < self->count; self->at++) {
-        int rc = iterator_next(self->inputs[self->at], ret);
+        concat_input *in = &self->inputs[self->at];
+        int rc = iterator_next(in->input, ret);
         if (rc != ITERATOR_END)
             return rc;
+        if (!in->shares)
+            iterators_close_some(in->newest, in->older);
     }
     return ITERATOR_END;
+}
+
+static bool concat_open(const opening *o, uint32_t parent, int64_t partition, concat_input *ret)
+{
+    run *r = o->run;
+    size_t tee_readers = r->tee_readers;
+    ret->older = r->iterators;
+    ret->input = iterator_open(r, o->node->parents[parent], partition);
+    ret->newest = r->iterators;
+    ret->shares = r->tee_readers != tee_readers;
+    return ret->input;
 }
 
 iterator *open_concat(const opening *o)
@@ -29,7 +51,7 @@ iterator *open_concat(const opening *o)
     size_t count = 0;
     for (uint32_t k = 0; k < o->node->parent_count; k++)
         count += (size_t)opening_range(o, k).count;
-    self->inputs = arena_zalloc(o->run->memory, (count + 1) * sizeof(iterator *));
+    self->inputs = arena_zalloc(o->run->memory, (count + 1) * sizeof *self->inputs);
     if (!self->inputs) {
         run_fail_memory(o->run, "joining partitions");
         return NULL;
@@ -37,7 +59,7 @@ iterator *open_concat(const opening *o)
     for (uint32_t k = 0; k < o->node->parent_count; k++) {
         partition_range range = opening_range(o, k);
         for (int64_t p = range.first; p < range.first + range.count; p++)
-            if (!(self->inputs[self->count++] = iterator_open(o->run, o->node->parents[k], p)))
+            if (!concat_open(o, k, p, &self->inputs[self->count++]))
                 return NULL;
     }
     return &self->base;
@@ -88,7 +110,7 @@ static int zip_fill(zip_iterator *self, size_t *ret_count)
     if (a == ITERATOR_END)
         return ITERATOR_END;
     *ret_count = size_min(BATCH_MAX, size_min(self->a.pending.count, self->b.pending.count));
-    if (!self->out && !(self->out = batch_new(self->base.run, self->node->type)))
+    if (!self->out && !(self->out = batch_new(&self->base, self->node->type)))
         return ITERATOR_FAILED;
     return ITERATOR_VIEW;
 }
@@ -233,7 +255,9 @@ static int cartesian_next(iterator *it, view *ret)
     int rc = side_fill(&self->a);
     if (rc != ITERATOR_VIEW)
         return rc;
-    if (!self->out && !(self->out = batch_new(it->run, self->node->type)))
+    if (run_cancelled(it->run)) /* many views of one left element */
+        return ITERATOR_FAILED;
+    if (!self->out && !(self->out = batch_new(it, self->node->type)))
         return ITERATOR_FAILED;
     const rdd_type *pair = self->node->type;
     size_t count = size_min(BATCH_MAX, self->right_count - self->right_at);

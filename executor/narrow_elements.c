@@ -173,18 +173,16 @@ static bool emits(node_kind kind)
 /* Buffers are made at the first pull: a chain that is opened but not read costs nothing. */
 static bool elements_begin(elements_iterator *self)
 {
-    run *r = self->base.run;
+    iterator *it = &self->base;
     const plan_node *n = self->node;
-    if (n->kind != NODE_FLAT_MAP && !(self->out = batch_new(r, n->type)))
+    if (n->kind != NODE_FLAT_MAP && !(self->out = batch_new(it, n->type)))
         return false;
     if ((n->kind == NODE_KEY_BY || n->kind == NODE_MAP_VALUES) &&
-        !(self->results = batch_new(r, n->op->out)))
+        !(self->results = batch_new(it, n->op->out)))
         return false;
-    if (n->kind == NODE_MAP_VALUES && !(self->values = batch_new(r, n->op->in)))
+    if (n->kind == NODE_MAP_VALUES && !(self->values = batch_new(it, n->op->in)))
         return false;
-    if (emits(n->kind))
-        emitter_init(&self->emitter, &self->task, n->op->out);
-    return true;
+    return !emits(n->kind) || emitter_init(&self->emitter, &self->task, n->op->out, BATCH_MAX);
 }
 
 static int elements_next(iterator *it, view *ret)
@@ -201,6 +199,8 @@ static int elements_next(iterator *it, view *ret)
                 return rc;
             }
         }
+        if (run_cancelled(it->run)) /* one view may be a whole partition */
+            return ITERATOR_FAILED;
         run_mark(it->run, self->index);
         arena_reset(&self->scratch);
         view in = { self->pending.items, size_min(self->pending.count, BATCH_MAX) };
@@ -264,7 +264,7 @@ static int simple_input(simple_iterator *self, view *ret)
             return rc;
         }
     }
-    if (!self->out && !(self->out = batch_new(self->base.run, self->node->type)))
+    if (!self->out && !(self->out = batch_new(&self->base, self->node->type)))
         return ITERATOR_FAILED;
     *ret = (view){ self->pending.items, size_min(self->pending.count, BATCH_MAX) };
     return ITERATOR_VIEW;

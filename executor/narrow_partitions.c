@@ -1,8 +1,9 @@
 /* narrow_partitions.c: operators over a whole partition: map_partitions, zip_partitions, glom.
  *
  * The user's function pulls and emits as it likes, so it runs on a fiber: it is suspended when its
- * batch is full, or before its input moves on, and goes on when the consumer wants more. A chain that
- * is closed early (take) drops the fiber where it stands.
+ * batch is full, or before its input moves on, and goes on when the consumer wants more. Its input is
+ * pulled outside of the fiber, whose stack is for the user alone. A chain that is closed early (take)
+ * drops the fiber where it stands.
  */
 #include "emitter.h"
 #include "fiber.h"
@@ -21,6 +22,8 @@ typedef struct partition_iterator {
     op_task task;
     rdd_emitter emitter;
     rdd_puller pullers[2];
+    rdd_puller *wanting; /* suspended for more of this input; its answer is in `pulled` */
+    int pulled;
     fiber *fiber;  /* suspended; NULL before the first and after the last batch */
     bool begun;
     arena scratch, lasting;
@@ -29,6 +32,14 @@ typedef struct partition_iterator {
 static void flush_to_consumer(rdd_emitter *e UNUSED)
 {
     fiber_suspend();
+}
+
+static int pull_outside(rdd_puller *p)
+{
+    partition_iterator *self = p->emitter->owner;
+    self->wanting = p;
+    fiber_suspend();
+    return self->pulled;
 }
 
 static void partition_body(void *arg)
@@ -49,6 +60,10 @@ static bool partition_resume(partition_iterator *self)
     rdd_error err;
     if (!self->begun) {
         self->begun = true;
+        if (!emitter_init(&self->emitter, &self->task, self->node->op->out, BATCH_MAX))
+            return false;
+        self->emitter.flush = flush_to_consumer;
+        self->emitter.owner = self;
         fiber_pool *pool = runner_fibers(self->base.run->runner, &err);
         self->fiber = pool ? fiber_new(pool, partition_body, self, &err) : NULL;
         if (!self->fiber)
@@ -56,6 +71,13 @@ static bool partition_resume(partition_iterator *self)
     }
     if (!fiber_resume(self->fiber))
         self->fiber = NULL;
+    for (rdd_puller *p; (p = self->wanting);) {
+        self->wanting = NULL;
+        self->pulled = iterator_next(p->chain, &p->rest);
+        run_mark(self->base.run, self->index);
+        if (!fiber_resume(self->fiber))
+            self->fiber = NULL;
+    }
     return true;
 }
 
@@ -96,8 +118,6 @@ static iterator *open_partition_operator(const opening *o)
     self->node = o->node;
     op_task_init(&self->task, r, o->node, o->node->op, &self->scratch, &self->lasting);
     self->task.partition = o->partition;
-    emitter_init(&self->emitter, &self->task, o->node->op->out);
-    self->emitter.flush = flush_to_consumer;
     self->task.puller = &self->pullers[0];
     for (uint32_t k = 0; k < o->node->parent_count; k++) {
         iterator *chain = open_parent(o, k);
@@ -106,7 +126,8 @@ static iterator *open_partition_operator(const opening *o)
         self->pullers[k] = (rdd_puller){ .task = &self->task,
                                          .type = r->plan->nodes[o->node->parents[k]].type,
                                          .chain = chain,
-                                         .emitter = &self->emitter };
+                                         .emitter = &self->emitter,
+                                         .pull = pull_outside };
     }
     return &self->base;
 }

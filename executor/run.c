@@ -55,6 +55,8 @@ rdd_str run_payload(const run *r, uint32_t node, int64_t partition)
 
 void run_count_up(run *r, const char *name, size_t name_size, int64_t by)
 {
+    if (r->closing) /* how far such a record came depends on when it was stopped */
+        return;
     for (counter *c = r->counters; c; c = c->next)
         if (c->name_size == name_size && memcmp(c->name, name, name_size) == 0) {
             c->value += by;
@@ -119,10 +121,16 @@ static op_task *of(rdd_task *task)
     return (op_task *)(void *)task;
 }
 
-static void fail_task(op_task *t, rdd_code code, const char *reason)
+/* One line, whatever the record held. */
+static void fail_with(op_task *t, rdd_code code, const char *format, va_list args)
 {
+    char reason[512];
     if (t->failed)
         return;
+    vsnprintf(reason, sizeof reason, format, args);
+    for (char *c = reason; *c; c++)
+        if ((unsigned char)*c < ' ')
+            *c = ' ';
     t->failed = true;
     t->code = code;
     t->base.rdd_stop_ = 1;
@@ -131,24 +139,27 @@ static void fail_task(op_task *t, rdd_code code, const char *reason)
     t->reason = arena_strdup(t->run->memory, reason);
 }
 
-void rdd_fail(rdd_task *task, const char *format, ...)
+void op_task_fail(op_task *t, rdd_code code, const char *format, ...)
 {
-    char reason[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(reason, sizeof reason, format, args);
+    fail_with(t, code, format, args);
     va_end(args);
-    for (char *c = reason; *c; c++) /* one line, whatever the record held */
-        if ((unsigned char)*c < ' ')
-            *c = ' ';
-    fail_task(of(task), RDD_E_USER, reason);
+}
+
+void rdd_fail(rdd_task *task, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fail_with(of(task), RDD_E_USER, format, args);
+    va_end(args);
 }
 
 static void *alloc_from(op_task *t, arena *a, size_t size)
 {
     void *block = arena_alloc(a, size);
     if (UNLIKELY(!block))
-        fail_task(t, RDD_E_MEMORY, "out of memory");
+        op_task_fail(t, RDD_E_MEMORY, "out of memory");
     else if (UNLIKELY(a->used > BATCH_BYTES && !t->partition_op))
         t->base.rdd_stop_ = 1;
     return block;
@@ -167,7 +178,7 @@ rdd_str rdd_keep(rdd_task *task, rdd_str s)
         return s;
     char *copy = arena_copy(t->run->memory, s.data, s.size);
     if (!copy) {
-        fail_task(t, RDD_E_MEMORY, "out of memory");
+        op_task_fail(t, RDD_E_MEMORY, "out of memory");
         return (rdd_str){ 0, "" };
     }
     return (rdd_str){ s.size, copy };
@@ -180,7 +191,7 @@ rdd_str rdd_str_concat(rdd_task *task, rdd_str a, rdd_str b)
     char *text = __builtin_add_overflow(a.size, b.size, &size) ? NULL
                                                                : alloc_from(t, t->scratch, size + 1);
     if (!text) {
-        fail_task(t, RDD_E_MEMORY, "out of memory");
+        op_task_fail(t, RDD_E_MEMORY, "out of memory");
         return (rdd_str){ 0, "" };
     }
     if (a.size)
@@ -203,7 +214,7 @@ rdd_str rdd_format(rdd_task *task, const char *format, ...)
     if (text)
         vsnprintf(text, (size_t)size + 1, format, again);
     else
-        fail_task(t, RDD_E_MEMORY, "the text cannot be formatted");
+        op_task_fail(t, RDD_E_MEMORY, "the text cannot be formatted");
     va_end(again);
     return text ? (rdd_str){ (size_t)size, text } : (rdd_str){ 0, "" };
 }
@@ -282,6 +293,8 @@ bool rdd_row_try_json(rdd_task *task, rdd_str json, rdd_row *ret, rdd_str *ret_r
     int code = json_parse_row(json, t->scratch, ret, &err);
     if (code == 0 && t->scratch->used > BATCH_BYTES && !t->partition_op)
         t->base.rdd_stop_ = 1;
+    if (code == RDD_E_MEMORY)
+        op_task_fail(t, code, "%s", err.message);
     if (code < 0 && ret_reason)
         *ret_reason = rdd_format(task, "%s", err.message);
     return code == 0;

@@ -48,6 +48,8 @@ typedef struct run {
     size_t payload_count;
     iterator *iterators;  /* newest first; all are closed when the run ends */
     tee *tees;
+    size_t tee_readers;   /* of all tees */
+    size_t shared_size;   /* what tees hold for readers that are behind */
     counter *counters;
     struct http_state *http_states; /* calls.c */
 } run;
@@ -94,6 +96,9 @@ void op_task_init(op_task *t, run *r, const plan_node *node, const rdd_op *op, a
 /* After a batch function stopped at item number `index` of this batch (the one that failed, when it
  * failed): true when the batch may go on, false when the run has failed. */
 bool op_task_resume(op_task *t, const rdd_type *type, const void *item, size_t index);
+
+/* What rdd_fail() does, with another code than RDD_E_USER. */
+void op_task_fail(op_task *t, rdd_code code, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Marks what runs now, for crash reports and progress. */
 static inline void run_mark(run *r, uint32_t node)

@@ -192,7 +192,7 @@ static int csv_next(iterator *it, view *ret)
 {
     csv_iterator *self = (csv_iterator *)it;
     const rdd_type *t = self->node->type;
-    if (!self->out && !(self->out = batch_new(it->run, t)))
+    if (!self->out && !(self->out = batch_new(it, t)))
         return ITERATOR_FAILED;
     arena_reset(&self->scratch);
     size_t made = 0;

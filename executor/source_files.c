@@ -117,7 +117,7 @@ static int json_next(iterator *it, view *ret)
 {
     files_iterator *self = (files_iterator *)it;
     const rdd_type *t = self->node->type;
-    if (!self->out && !(self->out = batch_new(it->run, t)))
+    if (!self->out && !(self->out = batch_new(it, t)))
         return ITERATOR_FAILED;
     arena_reset(&self->scratch);
     size_t made = 0;
@@ -237,7 +237,7 @@ static int records_next(iterator *it, view *ret)
         return ITERATOR_FAILED;
     if (!self->block && !(self->block = malloc(batch * size)))
         return run_fail_memory(r, "reading records");
-    if (!self->out && !(self->out = batch_new(r, RDD_TYPE(rdd_bytes))))
+    if (!self->out && !(self->out = batch_new(it, RDD_TYPE(rdd_bytes))))
         return ITERATOR_FAILED;
     for (; self->at < self->count; self->at++) {
         file_range *range = &self->ranges[self->at];

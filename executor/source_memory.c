@@ -19,7 +19,7 @@ static int range_next(iterator *it, view *ret)
         return ITERATOR_END;
     if (run_cancelled(it->run))
         return ITERATOR_FAILED;
-    if (!self->batch && !(self->batch = batch_new(it->run, RDD_TYPE(int64_t))))
+    if (!self->batch && !(self->batch = batch_new(it, RDD_TYPE(int64_t))))
         return ITERATOR_FAILED;
     size_t count = (size_t)u64_min(self->left, BATCH_MAX);
     int64_t *batch = self->batch;
