@@ -37,6 +37,11 @@ void runner_http_cancel(runner *r)
     http_engine_cancel(r->http);
 }
 
+void runner_http_resume(runner *r)
+{
+    http_engine_resume(r->http);
+}
+
 void runner_http_free(runner *r)
 {
     http_engine_free(r->http);
@@ -164,6 +169,8 @@ static void count_failure(op_task *t, http_state *s, const rdd_http_response *re
 {
     run *r = t->run;
     char name[32];
+    if (r->closing) /* the driver will not hear of it */
+        return;
     s->failed++;
     snprintf(name, sizeof name, "%cfailed %u", CALLS_PREFIX, s->node);
     run_count_up(r, name, strlen(name), 1);
@@ -196,6 +203,10 @@ rdd_http_response rdd_http_send(rdd_task *task, const rdd_http_request *request)
     op_task *t = (op_task *)(void *)task;
     rdd_http_response response = { .error = RDD_STR("the task has failed") };
     rdd_error err;
+    if (!t->run->runner) {
+        op_task_fail(t, RDD_E_USAGE, "the driver merges with this operator, where no call is possible");
+        return response;
+    }
     http_state *s = t->failed || t->run->code || run_cancelled(t->run) ? NULL : state_of(t, &err);
     http_engine *engine = s ? runner_http(t->run->runner, &err) : NULL;
     if (!engine) {

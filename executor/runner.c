@@ -107,6 +107,8 @@ static void set_current(runner *r, const task_id *id)
     if (id)
         r->current = *id;
     atomic_store_explicit(&r->cancelled, false, memory_order_relaxed);
+    if (id && r->http) /* the task before may have been cancelled */
+        runner_http_resume(r);
     pthread_mutex_unlock(&r->mutex);
 }
 

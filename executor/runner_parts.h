@@ -30,6 +30,8 @@ struct http_engine *runner_http(runner *r, rdd_error *err);
 
 /* Makes pending calls return at once; under the mutex. */
 void runner_http_cancel(runner *r);
+/* Lets calls be made again; under the mutex. */
+void runner_http_resume(runner *r);
 void runner_http_free(runner *r);
 
 #endif
