@@ -143,6 +143,12 @@ void driver_call_init(driver_call *c, const rdd_op *op, const void *env)
     op_task_init(&c->task, &c->run, NULL, op, &c->scratch, &c->scratch);
 }
 
+void driver_call_count(const driver_call *c, rdd_context *ctx)
+{
+    for (const counter *n = c->run.counters; n; n = n->next)
+        context_count(ctx, n->name, n->name_size, n->value);
+}
+
 void driver_call_release(driver_call *c)
 {
     arena_release(&c->memory);

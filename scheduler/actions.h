@@ -35,6 +35,9 @@ typedef struct driver_call {
 void driver_call_init(driver_call *c, const rdd_op *op, const void *env);
 void driver_call_release(driver_call *c);
 
+/* What the operator counted, into the context. */
+void driver_call_count(const driver_call *c, rdd_context *ctx);
+
 /* Copies one value into memory that the context keeps until its end; 0 or recorded. */
 int keep_value(rdd_context *ctx, const rdd_type *t, const void *value, void *ret);
 

@@ -54,47 +54,58 @@ static int check_folding(rdd *r, const folding *f, const rdd_action_options *o, 
     return 0;
 }
 
-/* Joins partial values in their order; the result is copied for the user. */
+/* Joins values in their order into *acc. As in a task, an accumulator with pointers moves to the other
+ * of two arenas whenever there is enough behind it to throw away. */
+static int merge_into(driver_call *call, const folding *f, char *acc, const char *values, size_t count,
+                      arena kept[2])
+{
+    const rdd_type *t = f->type;
+    for (size_t at = 0, turn = 0; at < count;) {
+        at += ((reduce_code)f->merge->code)(&call->task.base, f->merge_env, acc, values + at * t->size,
+                                            count - at);
+        if (!call->task.base.rdd_stop_)
+            continue;
+        if (!op_task_resume(&call->task, t, NULL, at - 1))
+            break;
+        arena *into = &kept[turn ^= 1];
+        arena_reset(into);
+        if (values_copy(t, acc, 1, acc, into) < 0)
+            return run_fail_memory(&call->run, "merging values");
+        arena_reset(&call->scratch);
+    }
+    return call->run.code;
+}
+
+/* The result is copied for the user. */
 static int merge_values(rdd *r, const folding *f, const void *values, size_t count,
                         const rdd_action_options *o, void *ret)
 {
     const rdd_type *t = f->type;
-    if (!count && !f->zero)
+    size_t first = f->zero ? 0 : 1;
+    if (count < first)
         return action_fail(r->ctx, RDD_E_INPUT, f->call, o->site_, "the RDD is empty");
-    driver_call *call = malloc(sizeof *call);
-    char *acc = calloc(1, t->size);
+    CLEANUP(freep) driver_call *call = malloc(sizeof *call);
+    CLEANUP(freep) char *acc = calloc(1, t->size);
     rdd_error err;
-    int code = call && acc ? 0 : error_set_memory(&err, "merging values");
-    if (code == 0) {
-        driver_call_init(call, f->merge, f->merge_env);
-        size_t first = f->zero ? 0 : 1;
-        memcpy(acc, f->zero ? f->zero : values, t->size);
-        size_t left = count - first, at = first;
-        while (left && !call->run.code) { /* a full batch arena stops the loop, not the merge */
-            size_t taken = ((reduce_code)f->merge->code)(&call->task.base, f->merge_env, acc,
-                                                         (const char *)values + at * t->size, left);
-            at += taken;
-            left -= taken;
-            if (call->task.base.rdd_stop_ && !op_task_resume(&call->task, t, NULL, at - 1))
-                break;
-        }
-        if (call->run.code) {
-            err = call->run.error;
-            code = err.code;
-        } else {
-            code = keep_value(r->ctx, t, acc, ret);
-            if (code < 0) {
-                driver_call_release(call);
-                free(call);
-                free(acc);
-                return code;
-            }
-        }
-        driver_call_release(call);
+    if (!call || !acc) {
+        error_set_memory(&err, "merging values");
+        return context_fail(r->ctx, &err);
     }
-    free(call);
-    free(acc);
-    return code < 0 ? context_fail(r->ctx, &err) : 0;
+    arena kept[2] = { { .used = 0 }, { .used = 0 } };
+    driver_call_init(call, f->merge, f->merge_env);
+    memcpy(acc, first ? values : f->zero, t->size);
+    const char *rest = count > first ? (const char *)values + first * t->size : NULL;
+    int code = merge_into(call, f, acc, rest, count - first, kept);
+    if (code < 0)
+        code = context_fail(r->ctx, &call->run.error);
+    else
+        code = keep_value(r->ctx, t, acc, ret);
+    if (code == 0)
+        driver_call_count(call, r->ctx);
+    driver_call_release(call);
+    arena_release(&kept[0]);
+    arena_release(&kept[1]);
+    return code;
 }
 
 /* One more level on the executors: partial values become an RDD of fewer partitions. */
