@@ -132,8 +132,10 @@ static rdd_statistics statistics_of(const stats_part *s)
     if (!s->count)
         return ret;
     ret.mean = s->mean;
-    ret.min = s->min;
-    ret.max = s->max;
+    if (s->min <= s->max) { /* not when there was nothing but NaN */
+        ret.min = s->min;
+        ret.max = s->max;
+    }
     ret.variance = s->squares / (double)s->count;
     ret.stdev = sqrt(ret.variance);
     if (s->count > 1) {
@@ -220,8 +222,11 @@ int(rdd_histogram_even)(rdd *r, size_t buckets, double *ret_edges, int64_t *ret_
     if (!s.count || !isfinite(s.min) || !isfinite(s.max))
         return action_fail(r->ctx, RDD_E_INPUT, "rdd_histogram_even", options.site_,
                            "%s", s.count ? "the numbers are not finite" : "the RDD is empty");
-    for (size_t i = 0; i <= buckets; i++)
-        ret_edges[i] = s.min + (s.max - s.min) * ((double)i / (double)buckets);
+    double width = s.max - s.min;
+    for (size_t i = 0; i < buckets; i++) {
+        double part = (double)i / (double)buckets;
+        ret_edges[i] = isfinite(width) ? s.min + width * part : s.min * (1 - part) + s.max * part;
+    }
     ret_edges[buckets] = s.max;
     return run_histogram(r, ret_edges, buckets, ret_counts, &options);
 }

@@ -20,9 +20,10 @@ enum { PARTITIONS_SMALL = 16 };
  * ones: one for each `large` units. A function of the size only. */
 static int64_t partitions_for(uint64_t size, uint64_t small, uint64_t large)
 {
-    uint64_t by_small = (size + small - 1) / small;
-    uint64_t by_large = (size + large - 1) / large;
-    return (int64_t)u64_max(1, u64_max(u64_min(by_small, PARTITIONS_SMALL), by_large));
+    uint64_t by_small = size / small + (size % small != 0);
+    uint64_t by_large = size / large + (size % large != 0);
+    uint64_t count = u64_max(1, u64_max(u64_min(by_small, PARTITIONS_SMALL), by_large));
+    return (int64_t)u64_min(count, PARTITIONS_MAX);
 }
 
 /* ---- memory --------------------------------------------------------------------------------- */
