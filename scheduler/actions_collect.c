@@ -51,6 +51,22 @@ const void *(rdd_collect)(rdd *r, const rdd_type *type, size_t *ret_count, rdd_a
     return hand_over(r, r->type, &parts, ret_count);
 }
 
+/* The same for items that are heap, and what they point into; each may be NULL. Takes all over; `items`
+ * NULL is a failure. */
+static const void *keep_items(rdd *r, void *items, job_results *parts, arena *strings)
+{
+    rdd_error err;
+    if (items && context_keep(r->ctx, items, items, parts, strings) == 0)
+        return items;
+    if (!items && parts)
+        job_results_release(parts);
+    if (!items && strings)
+        arena_release(strings);
+    error_set_memory(&err, "keeping a result");
+    context_fail(r->ctx, &err);
+    return NULL;
+}
+
 /* ---- take, first, is_empty ------------------------------------------------------------------ */
 
 typedef struct taking {
@@ -118,19 +134,13 @@ const void *(rdd_take)(rdd *r, const rdd_type *type, size_t n, size_t *ret_count
         return NULL;
     CLEANUP(taking_release) taking t = { .type = r->type };
     int code = take_rounds(r, &t, size_min(n, INT64_MAX), &options, &err);
-    void *items = code == 0 && !buf_reserve(&t.items, 1) ? NULL : t.items.data;
-    if (code == 0 && !items)
-        code = error_set_memory(&err, "taking elements");
     if (code < 0) {
         context_fail(r->ctx, &err);
         return NULL;
     }
-    buf_take(&t.items, NULL);
-    *ret_count = t.count;
-    if (context_keep(r->ctx, items, items, NULL, &t.strings) < 0) {
-        *ret_count = 0;
-        return NULL;
-    }
+    void *room = buf_reserve(&t.items, 1); /* no elements are a result too */
+    const void *items = keep_items(r, room ? buf_take(&t.items, NULL) : NULL, NULL, &t.strings);
+    *ret_count = items ? t.count : 0;
     return items;
 }
 
@@ -225,10 +235,9 @@ static const void *ordered(rdd *r, const rdd_type *type, size_t n, size_t *ret_c
     h.items = NULL;
     arena strings = h.memory;
     h.memory = (arena){ 0 };
-    if (!owned || context_keep(r->ctx, owned, owned, NULL, &strings) < 0)
-        return NULL;
-    *ret_count = count;
-    return owned;
+    const void *kept = keep_items(r, owned, NULL, &strings);
+    *ret_count = kept ? count : 0;
+    return kept;
 }
 
 const void *(rdd_top)(rdd *r, const rdd_type *type, size_t n, size_t *ret_count,
@@ -253,6 +262,8 @@ static int extreme(rdd *r, const rdd_type *type, void *ret, bool reverse, const 
     if (!count)
         return action_fail(r->ctx, RDD_E_INPUT, call_name, options->site_, "the RDD is empty");
     memcpy(ret, item, r->type->size); /* what it points to stays kept */
+    if (type_is_flat(r->type))
+        rdd_free(r->ctx, item);
     return 0;
 }
 
@@ -283,7 +294,12 @@ static const void *sample_once(rdd *r, size_t n, size_t *ret_count, const rdd_ac
     action act = { .kind = ACTION_SAMPLE, .n = (int64_t)size_min(n, INT64_MAX), .seed = options->seed };
     job_results parts;
     rdd_error err;
-    if (!pair || action_run(r, &act, options, &parts) < 0)
+    if (!pair) {
+        error_set_memory(&err, "sampling");
+        context_fail(r->ctx, &err);
+        return NULL;
+    }
+    if (action_run(r, &act, options, &parts) < 0)
         return NULL;
     void *items;
     const void *shown;
@@ -302,10 +318,9 @@ static const void *sample_once(rdd *r, size_t n, size_t *ret_count, const rdd_ac
         memcpy(out + i * r->type->size, keyed + i * pair->size + pair->fields[1].offset,
                r->type->size);
     free(items);
-    if (!out || context_keep(r->ctx, out, out, &parts, NULL) < 0)
-        return NULL;
-    *ret_count = count;
-    return out;
+    const void *kept = keep_items(r, out, &parts, NULL);
+    *ret_count = kept ? count : 0;
+    return kept;
 }
 
 /* n draws with replacement: indexes first, then one job that fetches the elements they name. */
