@@ -34,7 +34,8 @@ static const conf_key KEYS[] = {
     { "http.retry_after_max", CONF_DURATION, "60s", 0, NULL, "cap of what Retry-After may ask for" },
     { "http.elapsed_max", CONF_DURATION, "300s", 1, NULL, "over all attempts of a call" },
     { "http.connections_per_host", CONF_INT, "256", 1, NULL, "open at once, of one slot" },
-    { "http.rate", CONF_RATE, "", 0, NULL, "calls over all slots, as 50/s, 100/m or 9/h" },
+    { "http.rate", CONF_RATE, "", 0, NULL,
+      "calls over all slots of a process, as 50/s, 100/m or 9/h" },
     { "http.max_errors", CONF_BUDGET, "", 0, NULL,
       "failed calls that a job may have, as 10 or 5%; empty: any number" },
     { "http.response_max", CONF_SIZE, "64MiB", 1, NULL, "bytes of one answer" },
@@ -284,6 +285,13 @@ int conf_set_pair(const char *pair, rdd_error *err)
     if (!key)
         return error_set_memory(err, "reading settings");
     return conf_set(key, equals + 1, err);
+}
+
+void conf_clear(void)
+{
+    for (int i = 0; i < KEY_COUNT; i++)
+        free(values[i].text);
+    memset(values, 0, sizeof values);
 }
 
 int64_t conf_int(const char *key)

@@ -32,6 +32,9 @@ typedef struct conf_key {
 int conf_set_pair(const char *pair, rdd_error *err);
 int conf_set(const char *key, const char *value, rdd_error *err);
 
+/* Forgets what was set. */
+void conf_clear(void);
+
 /* The value in its kind's unit. Asking for a key that is not in the table is a bug. */
 int64_t conf_int(const char *key);
 bool conf_bool(const char *key);

@@ -35,6 +35,7 @@ int(rdd_foreach_partition)(rdd *r, rdd_foreach_partition_op op, rdd_options opti
 
 /* A thread of its own runs one job for each partition; at most one result waits to be read. */
 struct rdd_local_iterator {
+    struct rdd_local_iterator *next; /* of the context's; under its mutex */
     rdd *rdd;
     rdd_action_options options;
     pthread_t thread;
@@ -103,8 +104,13 @@ rdd_local_iterator *(rdd_to_local_iterator)(rdd *r, const rdd_type *type, rdd_ac
         pthread_cond_init(&it->changed, NULL);
     }
     int os = it ? pthread_create(&it->thread, NULL, local_main, it) : 0;
-    if (it && !os)
+    if (it && !os) {
+        pthread_mutex_lock(&r->ctx->mutex);
+        it->next = r->ctx->iterators;
+        r->ctx->iterators = it;
+        pthread_mutex_unlock(&r->ctx->mutex);
         return it;
+    }
     if (it)
         error_set_errno(&err, RDD_E_LIMIT, os, "a thread for the iterator cannot be started");
     else
@@ -151,7 +157,7 @@ static bool next_partition(rdd_local_iterator *it)
 
 bool(rdd_local_next)(rdd_local_iterator *it, const rdd_type *type, void *ret)
 {
-    if (!it || !type_equal(type, it->rdd->type))
+    if (!it || !action_begin(it->rdd, type, "rdd_local_next", it->options.site_))
         return false;
     while (!it->left)
         if (!next_partition(it))
@@ -166,6 +172,13 @@ void rdd_local_close(rdd_local_iterator *it)
 {
     if (!it)
         return;
+    rdd_context *ctx = it->rdd->ctx;
+    pthread_mutex_lock(&ctx->mutex);
+    rdd_local_iterator **at = &ctx->iterators;
+    while (*at != it)
+        at = &(*at)->next;
+    *at = it->next;
+    pthread_mutex_unlock(&ctx->mutex);
     pthread_mutex_lock(&it->mutex);
     it->closing = true;
     pthread_cond_broadcast(&it->changed);
@@ -177,4 +190,10 @@ void rdd_local_close(rdd_local_iterator *it)
     pthread_mutex_destroy(&it->mutex);
     pthread_cond_destroy(&it->changed);
     free(it);
+}
+
+void local_iterators_close(rdd_context *ctx)
+{
+    while (ctx->iterators) /* only this thread uses the context any more */
+        rdd_local_close(ctx->iterators);
 }

@@ -65,6 +65,7 @@ rdd_context *rdd_init(int *argc, char **argv)
     pthread_mutexattr_destroy(&recursive);
     pthread_mutex_init(&ctx->explain_mutex, NULL);
     int none = 0;
+    conf_clear(); /* of a context before this one */
     if (options_parse(ctx, argc && argv ? argc : &none, argv, &err) < 0)
         give_up(program, &err);
     return ctx;
@@ -103,7 +104,8 @@ int rdd_finish(rdd_context *ctx)
     if (!ctx)
         return 1;
     rdd_error err;
-    interrupt_end();
+    local_iterators_close(ctx);
+    interrupt_end(ctx);
     bool incomplete = ctx->driver && driver_stop(ctx->driver, &err) < 0;
     if (incomplete && ctx->has_error) /* a job's failure is printed below: say this one too */
         fprintf(stderr, "%s: %s\n", ctx->program, err.message);

@@ -50,6 +50,7 @@ struct rdd_context {
     int status;          /* what rdd_finish gives, if worse than what the errors say */
     named_count *counts; /* by name */
     struct driver *driver; /* made at the first action */
+    struct rdd_local_iterator *iterators; /* not closed yet */
     struct spool *spools;  /* standard input, once read */
 
     pthread_mutex_t prepare_mutex; /* one `prepare` of a node at a time */
@@ -78,6 +79,9 @@ int context_keep(rdd_context *ctx, const void *key, void *items, job_results *re
                  arena *strings);
 
 void context_count(rdd_context *ctx, const char *name, size_t size, int64_t by);
+
+/* Closes what the program left open; the threads behind it are then gone. */
+void local_iterators_close(rdd_context *ctx);
 
 /* A new node, all zeros but ctx, id, kind, type and site; in the context's memory. NULL and the
  * error is in the context. */

@@ -308,6 +308,10 @@ int driver_run(driver *d, driver_job *job, rdd_error *err)
         rdd_error stopped;
         error_set(&stopped, RDD_E_CANCELLED, "the context has ended");
         finish_job(d, job->id, &stopped);
+    } else if (atomic_load(&d->ctx->interrupted)) { /* which came too early to know of this job */
+        rdd_error interrupted;
+        error_set(&interrupted, RDD_E_CANCELLED, "interrupted");
+        cancel_job(d, job->id, &interrupted);
     }
     pthread_mutex_lock(&d->mutex);
     while (!job->done)
@@ -323,14 +327,14 @@ int driver_run(driver *d, driver_job *job, rdd_error *err)
 
 void driver_cancel_all(driver *d, const rdd_error *cause)
 {
-    uint32_t ids[64];
-    size_t count = 0;
+    CLEANUP(buf_release) buf ids = { 0 }; /* not under the mutex: posting may wait for the thread */
     pthread_mutex_lock(&d->mutex);
-    for (driver_job *j = d->jobs; j && count < ARRAY_SIZE(ids); j = j->next)
-        ids[count++] = j->id;
+    for (driver_job *j = d->jobs; j; j = j->next)
+        buf_u32(&ids, j->id);
     pthread_mutex_unlock(&d->mutex);
-    for (size_t i = 0; i < count; i++)
-        cancel_job(d, ids[i], cause);
+    reader r = reader_over(ids.data, ids.size);
+    while (reader_left(&r))
+        cancel_job(d, reader_u32(&r), cause);
 }
 
 bool driver_is_busy(driver *d)
@@ -455,10 +459,12 @@ int driver_start(driver **ret, rdd_context *ctx, rdd_error *err)
     if (code == 0)
         code = d->backend->ops->start(d->backend, (event_sink){ post_event, d }, err);
     if (code < 0) {
-        if (!os)
+        if (!os) {
             driver_stop(d, NULL);
-        else
+        } else {
+            end_backend(d);
             driver_release(d);
+        }
         return code;
     }
     *ret = d;

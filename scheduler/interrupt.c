@@ -73,9 +73,9 @@ void interrupt_begin(rdd_context *ctx, driver *d)
     }
 }
 
-void interrupt_end(void)
+void interrupt_end(const rdd_context *ctx)
 {
-    if (!watch.watching)
+    if (!watch.watching || watch.ctx != ctx)
         return;
     for (size_t i = 0; i < ARRAY_SIZE(SIGNALS); i++)
         if (watch.old[i].sa_handler == SIG_DFL)

@@ -9,8 +9,8 @@
  * itself is left alone. */
 void interrupt_begin(rdd_context *ctx, struct driver *d);
 
-/* Before the driver ends. */
-void interrupt_end(void);
+/* Before the context's driver ends. */
+void interrupt_end(const rdd_context *ctx);
 
 /* 130 or 143. */
 int interrupt_status(void);

@@ -157,16 +157,21 @@ static int take_option(rdd_context *ctx, int argc, char **argv, int *at, rdd_err
     return 0;
 }
 
-int options_parse(rdd_context *ctx, int *argc, char **argv, rdd_error *err)
+/* Without --master. A master may come with settings, so one that is not used is not even read. */
+static int default_master(master *ret, rdd_error *err)
 {
     const char *from_environment = getenv("RDD_MASTER");
-    int code = master_parse("local[*]", &ctx->master, err);
-    if (code == 0 && from_environment && *from_environment) {
-        code = master_parse(from_environment, &ctx->master, err);
-        if (code < 0)
-            error_prefix(err, "RDD_MASTER=");
-    }
-    int kept = *argc > 0, at = 1;
+    if (!from_environment || !*from_environment)
+        return master_parse("local[*]", ret, err);
+    int code = master_parse(from_environment, ret, err);
+    if (code < 0)
+        error_prefix(err, "RDD_MASTER=");
+    return code;
+}
+
+int options_parse(rdd_context *ctx, int *argc, char **argv, rdd_error *err)
+{
+    int code = 0, kept = *argc > 0, at = 1;
     while (code >= 0 && at < *argc) {
         if (!strcmp(argv[at], "--")) { /* the rest is the program's, as it stands */
             for (at++; at < *argc; at++)
@@ -177,6 +182,8 @@ int options_parse(rdd_context *ctx, int *argc, char **argv, rdd_error *err)
         if (code == 0)
             argv[kept++] = argv[at++];
     }
+    if (code >= 0 && !ctx->master.text[0])
+        code = default_master(&ctx->master, err);
     if (code < 0)
         return code;
     if (kept < *argc)
