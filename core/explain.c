@@ -11,6 +11,11 @@ static void explain_node(const rdd *r, buf *out)
         buf_format(out, ", concurrency %u", r->params.concurrency);
 }
 
+static void explain_partitions(int64_t partitions, buf *out)
+{
+    buf_format(out, "%lld partition%s", (long long)partitions, partitions == 1 ? "" : "s");
+}
+
 /* What both forms need of a lineage. */
 typedef struct drawing {
     rdd **order;
@@ -43,14 +48,17 @@ void lineage_explain(rdd *r, buf *out)
     CLEANUP(drawing_release) drawing d = { 0 };
     if (!drawing_init(&d, r))
         return;
-    buf_format(out, "stage 0 (result): %lld partition%s\n", (long long)r->partitions,
-               r->partitions == 1 ? "" : "s");
+    buf_text(out, "stage 0 (result): ");
+    explain_partitions(r->partitions, out);
+    buf_char(out, '\n');
     for (size_t i = d.count; i-- > 0;) {
         const rdd *node = d.order[i];
         buf_format(out, "  [%zu] ", i);
         explain_node(node, out);
-        if (node->partitions != r->partitions)
-            buf_format(out, ", %lld partitions", (long long)node->partitions);
+        if (node->partitions != r->partitions) {
+            buf_text(out, ", ");
+            explain_partitions(node->partitions, out);
+        }
         if (d.consumers[i] > 1)
             buf_text(out, ", computed once per task");
         if (node->parent_count == 2)
@@ -76,8 +84,9 @@ void lineage_explain_dot(rdd *r, buf *out)
     if (!drawing_init(&d, r))
         return;
     buf_text(out, "digraph lineage {\n  rankdir=BT; node [shape=box, fontname=monospace];\n");
-    buf_format(out, "  subgraph cluster_0 {\n    label=\"stage 0 (result): %lld partitions\";\n",
-               (long long)r->partitions);
+    buf_text(out, "  subgraph cluster_0 {\n    label=\"stage 0 (result): ");
+    explain_partitions(r->partitions, out);
+    buf_text(out, "\";\n");
     for (size_t i = 0; i < d.count; i++) {
         CLEANUP(buf_release) buf label = { 0 };
         explain_node(d.order[i], &label);
