@@ -152,6 +152,11 @@ void frame_reader_filled(frame_reader *r, size_t size)
     r->end += size;
 }
 
+void frame_reader_drop(frame_reader *r)
+{
+    r->at = r->end = r->want = 0;
+}
+
 /* Steps over one byte that belongs to no frame, and over all that follow up to the next one that
  * could begin a frame. */
 static void skip_foreign(frame_reader *r)

@@ -87,6 +87,9 @@ void frame_reader_release(frame_reader *r);
 void *frame_reader_room(frame_reader *r, size_t *ret_size);
 void frame_reader_filled(frame_reader *r, size_t size);
 
+/* Forgets what was not read; for a peer whose words do not count any more. */
+void frame_reader_drop(frame_reader *r);
+
 /* 1 and a frame; 0 when more bytes are needed; RDD_E_PROTOCOL, and from then on always, when what
  * came is no frame of this protocol. */
 int frame_reader_next(frame_reader *r, frame *ret, rdd_error *err);

@@ -25,7 +25,6 @@ static const struct {
 
 static crash_options crash;
 static pid_t owner; /* a child that an operator forked has the handlers, but is not us */
-static bool exit_expected;
 static __thread uint32_t my_slot = CRASH_NO_SLOT;
 static __thread char *my_stack;
 static __thread stack_t stack_before;
@@ -109,6 +108,8 @@ void crash_describe(const crash_report *report, const char *label, char *text, s
         add_text(&t, ") was called");
     } else if (report->kind == CRASH_CLOSED) {
         add_text(&t, "descriptors of the library were closed");
+    } else if (report->kind == CRASH_THREAD) {
+        add_text(&t, "pthread_exit() was called");
     } else {
         describe_signal(report, &t);
     }
@@ -236,7 +237,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 static void on_exit_called(int status, void *arg)
 {
     (void)arg;
-    if (exit_expected || my_slot == CRASH_NO_SLOT || getpid() != owner || !claim_report())
+    if (my_slot == CRASH_NO_SLOT || getpid() != owner || !claim_report())
         return;
     crash.report->kind = CRASH_EXIT;
     crash.report->status = status;
@@ -249,11 +250,6 @@ void crash_blame(uint32_t slot, crash_kind kind)
         return;
     crash.report->kind = kind;
     complete_report(crash.report, slot);
-}
-
-void crash_expect_exit(void)
-{
-    exit_expected = true;
 }
 
 void crash_install(const crash_options *options)

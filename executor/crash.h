@@ -20,6 +20,7 @@ typedef enum crash_kind {
     CRASH_SIGNAL, /* signal, address */
     CRASH_EXIT,   /* user code called exit(status) */
     CRASH_CLOSED, /* user code closed descriptors that are not its own */
+    CRASH_THREAD, /* user code ended the slot's thread */
 } crash_kind;
 
 typedef enum crash_progress {
@@ -61,9 +62,6 @@ void crash_thread_leave(void);
 
 /* A report without a crash: a slot's task, which may just have ended, did what `kind` says. */
 void crash_blame(uint32_t slot, crash_kind kind);
-
-/* From now on exit() is the program's own wish. */
-void crash_expect_exit(void);
 
 /* "SIGSEGV at address 0x0 in operator f (x.c:12), partition 3, batch 17". `label` may be NULL.
  * Async-signal-safe. */

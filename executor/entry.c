@@ -77,13 +77,28 @@ bool entry_is_executor(void)
     return entry.role != ROLE_DRIVER;
 }
 
+/* Where a build has them: leaks are looked for, and coverage is written. */
+__attribute__((weak)) void __lsan_do_leak_check(void);
+__attribute__((weak)) void __gcov_dump(void);
+
+/* The program's own exit handlers are the driver's: they do not run here. */
+static _Noreturn void leave(int status)
+{
+    fflush(NULL);
+    if (__gcov_dump)
+        __gcov_dump();
+    if (__lsan_do_leak_check)
+        __lsan_do_leak_check();
+    _exit(status);
+}
+
 void executor_entry(int *argc, char **argv)
 {
     (void)argc, (void)argv; /* the constructor saw them before the program could change them */
     if (entry.role == ROLE_SUPERVISOR)
-        exit(supervisor_main(entry.in_fd, entry.out_fd));
+        leave(supervisor_main(entry.in_fd, entry.out_fd));
     if (entry.role == ROLE_WORKER)
-        exit(worker_main(entry.channel_fd, WORKER_BOARD_FD));
+        leave(worker_main(entry.channel_fd, WORKER_BOARD_FD));
 }
 
 /* -- Starting this program again --------------------------------------------------------------- */

@@ -40,7 +40,6 @@ static void release_worker(worker *w)
     free(w->tasks);
     free(w->results.items);
     free(w->payloads.items);
-    free(w->cancelled);
 }
 
 void *supervisor_free(supervisor *s)
@@ -176,9 +175,10 @@ static void take_setup(supervisor *s, const frame *f)
     s->executor = setup.executor;
     s->incarnation = setup.incarnation;
     s->kill_grace_ns = (uint64_t)conf_int("task.kill_grace") * NS_PER_MS;
-    s->heartbeat_ns = (uint64_t)conf_int("executor.heartbeat") * NS_PER_MS;
     /* Side effects must have stopped before the driver gives the tasks to others. */
-    s->timeout_ns = (uint64_t)conf_int("executor.timeout") * NS_PER_MS / 4 * 3;
+    uint64_t timeout_ns = (uint64_t)conf_int("executor.timeout") * NS_PER_MS;
+    s->timeout_ns = timeout_ns / 4 * 3;
+    s->heartbeat_ns = u64_min((uint64_t)conf_int("executor.heartbeat") * NS_PER_MS, timeout_ns / 4);
     s->next_heartbeat_ns = s->now_ns + s->heartbeat_ns;
     s->conf = malloc(setup.conf.size + 1);
     s->conf_size = setup.conf.size;
@@ -221,7 +221,7 @@ static void take_driver_frame(supervisor *s, const frame *f)
         if (f->type == FRAME_FORGET)
             supervisor_forget_stage(s, stage);
         else
-            supervisor_cancel_stage(s, stage, s->now_ns);
+            supervisor_cancel_stage(s, stage);
         return;
     case FRAME_DATA:
     case FRAME_CREDIT:
@@ -254,6 +254,8 @@ void supervisor_driver_input(supervisor *s, uint64_t now_ns)
         take_driver_frame(s, &f);
     if (code < 0)
         fail(s, &err);
+    if (s->exiting)
+        frame_reader_drop(&s->driver.in);
     settle(s);
 }
 
@@ -277,10 +279,10 @@ void supervisor_worker_started(supervisor *s, uint32_t index, const board *b, ui
     w->phase = WORKER_RUNNING;
     w->board = b;
     w->serial = ++s->serial;
-    w->end_by_ns = CLOCK_NEVER;
+    w->end_by_ns = w->kill_at_ns = CLOCK_NEVER;
     w->ready = w->useful = w->kill_wanted = w->killed = w->cancel_kill = false;
     w->kill_reason.code = RDD_OK;
-    w->plan_count = w->task_first = w->task_count = w->cancelled_count = 0;
+    w->plan_count = w->task_first = w->task_count = 0;
     w->results.count = w->payloads.count = 0;
     w->handing = (batch){ .out = &w->channel.control, .type = FRAME_TASKS };
     executor_setup setup = { .executor = s->executor, .incarnation = s->incarnation,
@@ -352,6 +354,8 @@ void supervisor_worker_input(supervisor *s, uint32_t index, uint64_t now_ns)
         take_worker_frame(s, w, &f);
     if (code < 0)
         supervisor_kill_worker(w, &err);
+    if (w->kill_reason.code)
+        frame_reader_drop(&w->channel.in);
     settle(s);
 }
 
@@ -452,25 +456,6 @@ static void send_heartbeat(supervisor *s)
     heartbeat_append(supervisor_out(s), slots, count);
 }
 
-/* A stage was cancelled a while ago and this worker still runs a task of it. */
-static void end_stubborn(supervisor *s, worker *w)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < w->cancelled_count; i++) {
-        cancelled_stage c = w->cancelled[i];
-        if (!worker_has_stage(w, c.stage))
-            continue;
-        if (s->now_ns < c.deadline_ns) {
-            w->cancelled[kept++] = c;
-            continue;
-        }
-        w->cancel_kill = true;
-        w->cancel_stage = c.stage;
-        supervisor_kill_worker(w, NULL);
-    }
-    w->cancelled_count = kept;
-}
-
 static bool any_running(const supervisor *s)
 {
     for (uint32_t i = 0; i < s->worker_count; i++)
@@ -499,7 +484,7 @@ void supervisor_tick(supervisor *s, uint64_t now_ns)
     if (s->set_up && now_ns >= s->next_heartbeat_ns)
         send_heartbeat(s);
     for (uint32_t i = 0; i < s->worker_count; i++) {
-        end_stubborn(s, &s->workers[i]);
+        supervisor_end_stubborn(s, &s->workers[i]);
         end_closed(s, &s->workers[i]);
     }
     if (s->log_dropped) {
@@ -523,9 +508,7 @@ uint64_t supervisor_deadline(const supervisor *s)
         if (w->phase == WORKER_WANTED)
             deadline = u64_min(deadline, w->start_at_ns);
         if (w->phase == WORKER_RUNNING)
-            deadline = u64_min(deadline, w->end_by_ns);
-        for (size_t j = 0; j < w->cancelled_count; j++)
-            deadline = u64_min(deadline, w->cancelled[j].deadline_ns);
+            deadline = u64_min(deadline, u64_min(w->end_by_ns, w->kill_at_ns));
     }
     return deadline;
 }

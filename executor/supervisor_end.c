@@ -1,5 +1,7 @@
 #include "supervisor_parts.h"
 
+#include "clock.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -27,7 +29,7 @@ static void label_of(supervisor *s, uint32_t stage, uint32_t node, char *text, s
 static bool has_task(const worker *w, task_id id)
 {
     for (size_t i = 0; i < w->task_count; i++)
-        if (task_id_equal(w->tasks[w->task_first + i], id))
+        if (task_id_equal(w->tasks[w->task_first + i].id, id))
             return true;
     return false;
 }
@@ -139,10 +141,11 @@ static void answer(supervisor *s, task_id id, outcome_status status, bool suspec
 static void answer_all(supervisor *s, worker *w, const verdict *v)
 {
     for (size_t i = 0; i < w->task_count; i++) {
-        task_id id = w->tasks[w->task_first + i];
+        const handed_task *t = &w->tasks[w->task_first + i];
+        task_id id = t->id;
         if (v->charged && task_id_equal(id, v->running[0]))
             answer(s, id, OUTCOME_CRASHED, false, v->text);
-        else if (w->cancel_kill && id.stage == w->cancel_stage)
+        else if (w->cancel_kill && t->kill_at_ns != CLOCK_NEVER)
             answer(s, id, OUTCOME_CANCELLED, false, v->text);
         else
             answer(s, id, OUTCOME_LOST, !w->cancel_kill && is_suspect(v, id), v->text);

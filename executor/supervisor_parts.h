@@ -29,10 +29,11 @@ typedef struct relays {
     size_t count, capacity;
 } relays;
 
-typedef struct cancelled_stage {
-    uint32_t stage;
-    uint64_t deadline_ns;
-} cancelled_stage;
+/* A task that a worker has. */
+typedef struct handed_task {
+    task_id id;
+    uint64_t kill_at_ns; /* it was told to stop, and its worker dies for it then; CLOCK_NEVER */
+} handed_task;
 
 typedef enum worker_phase {
     WORKER_WANTED,   /* to be started at start_at_ns */
@@ -51,15 +52,13 @@ typedef struct worker {
     uint64_t end_by_ns;       /* it closed its channel, so its end is near; CLOCK_NEVER */
     bool useful;              /* gave an outcome, or its end was some task's fault */
     rdd_error kill_reason;
-    bool cancel_kill;         /* killed for the tasks of cancel_stage, which did not stop */
-    uint32_t cancel_stage;
+    bool cancel_kill;         /* killed for cancelled tasks that did not stop */
+    uint64_t kill_at_ns;      /* the earliest of its tasks', or earlier */
     uint32_t *plans;          /* stages whose plan it has */
     size_t plan_count, plan_capacity;
-    task_id *tasks;           /* it has: tasks[task_first …], oldest first */
+    handed_task *tasks;       /* it has: tasks[task_first …], oldest first */
     size_t task_first, task_count, task_capacity;
     relays results, payloads; /* streams out of it and into it */
-    cancelled_stage *cancelled;
-    size_t cancelled_count, cancelled_capacity;
     batch handing;            /* tasks on their way into its channel */
 } worker;
 
@@ -105,7 +104,8 @@ stage_plan *supervisor_plan(supervisor *s, uint32_t stage);
 void supervisor_take_plan(supervisor *s, const frame *f);
 void supervisor_forget_stage(supervisor *s, uint32_t stage);
 void supervisor_take_tasks(supervisor *s, const frame *f);
-void supervisor_cancel_stage(supervisor *s, uint32_t stage, uint64_t now_ns);
+void supervisor_cancel_stage(supervisor *s, uint32_t stage);
+void supervisor_end_stubborn(supervisor *s, worker *w); /* what did not stop in time */
 void supervisor_assign(supervisor *s); /* queued tasks to workers that have room */
 void supervisor_take_outcomes(supervisor *s, worker *w, const frame *f);
 void supervisor_add_outcome(supervisor *s, const outcome *o);
@@ -113,7 +113,6 @@ void supervisor_add_outcome(supervisor *s, const outcome *o);
 void supervisor_relay(supervisor *s, worker *from, const frame *f);
 void supervisor_drop_streams(supervisor *s, worker *w);
 bool worker_take_task(worker *w, task_id id); /* off its list */
-bool worker_has_stage(const worker *w, uint32_t stage);
 
 /* supervisor_end.c */
 void supervisor_judge_end(supervisor *s, worker *w, const worker_end *end);

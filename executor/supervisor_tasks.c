@@ -98,8 +98,8 @@ void supervisor_forget_stage(supervisor *s, uint32_t stage)
 bool worker_take_task(worker *w, task_id id)
 {
     for (size_t i = 0; i < w->task_count; i++) {
-        task_id *first = &w->tasks[w->task_first];
-        if (!task_id_equal(first[i], id))
+        handed_task *first = &w->tasks[w->task_first];
+        if (!task_id_equal(first[i].id, id))
             continue;
         /* Outcomes come about in order: the few that are older move up. */
         memmove(first + 1, first, i * sizeof *first);
@@ -107,14 +107,6 @@ bool worker_take_task(worker *w, task_id id)
         w->task_count--;
         return true;
     }
-    return false;
-}
-
-bool worker_has_stage(const worker *w, uint32_t stage)
-{
-    for (size_t i = 0; i < w->task_count; i++)
-        if (w->tasks[w->task_first + i].stage == stage)
-            return true;
     return false;
 }
 
@@ -127,7 +119,7 @@ static bool add_task(worker *w, task_id id)
     size_t end = w->task_first + w->task_count;
     if (!supervisor_grow(&w->tasks, &w->task_capacity, end, sizeof *w->tasks))
         return false;
-    w->tasks[end] = id;
+    w->tasks[end] = (handed_task){ id, CLOCK_NEVER };
     w->task_count++;
     return true;
 }
@@ -139,22 +131,43 @@ void supervisor_take_tasks(supervisor *s, const frame *f)
         refuse(s, err.message);
 }
 
-void supervisor_cancel_stage(supervisor *s, uint32_t stage, uint64_t now_ns)
+/* A task that was told before keeps its time. */
+static void cancel_tasks(worker *w, uint32_t stage, uint64_t kill_at_ns)
+{
+    bool any = false;
+    for (size_t i = 0; i < w->task_count; i++) {
+        handed_task *t = &w->tasks[w->task_first + i];
+        if (t->id.stage != stage)
+            continue;
+        any = true;
+        t->kill_at_ns = u64_min(t->kill_at_ns, kill_at_ns);
+    }
+    if (!any)
+        return;
+    stage_append(&w->channel.control, FRAME_CANCEL, stage);
+    w->kill_at_ns = u64_min(w->kill_at_ns, kill_at_ns);
+}
+
+void supervisor_cancel_stage(supervisor *s, uint32_t stage)
 {
     task_queue_drop_stage(&s->queue, stage, answer_cancelled, s);
-    for (uint32_t i = 0; i < s->worker_count; i++) {
-        worker *w = &s->workers[i];
-        if (w->phase != WORKER_RUNNING || !worker_has_stage(w, stage))
-            continue;
-        stage_append(&w->channel.control, FRAME_CANCEL, stage);
-        if (!supervisor_grow(&w->cancelled, &w->cancelled_capacity, w->cancelled_count,
-                             sizeof *w->cancelled)) {
-            no_memory(s);
-            return;
-        }
-        w->cancelled[w->cancelled_count++] =
-            (cancelled_stage){ .stage = stage, .deadline_ns = now_ns + s->kill_grace_ns };
-    }
+    for (uint32_t i = 0; i < s->worker_count; i++)
+        if (s->workers[i].phase == WORKER_RUNNING)
+            cancel_tasks(&s->workers[i], stage, s->now_ns + s->kill_grace_ns);
+}
+
+void supervisor_end_stubborn(supervisor *s, worker *w)
+{
+    if (w->phase != WORKER_RUNNING || s->now_ns < w->kill_at_ns)
+        return;
+    w->kill_at_ns = CLOCK_NEVER;
+    for (size_t i = 0; i < w->task_count; i++)
+        w->kill_at_ns = u64_min(w->kill_at_ns, w->tasks[w->task_first + i].kill_at_ns);
+    if (s->now_ns < w->kill_at_ns)
+        return;
+    w->kill_at_ns = CLOCK_NEVER;
+    w->cancel_kill = true;
+    supervisor_kill_worker(w, NULL);
 }
 
 /* -- Handing out ------------------------------------------------------------------------------- */

@@ -315,12 +315,10 @@ static void turn(talker *t)
         read_frames(t);
 }
 
-/* The program's own exit handlers run, unless a task is still at work. */
 static int leave(talker *t)
 {
     if (t->slots && !worker_slots_stop(t->slots))
         _exit(0);
-    crash_expect_exit();
     crash_thread_leave();
     streams_out_release(&t->results);
     for (stream_in *s; (s = streams_in_take_first(&t->payloads));) {

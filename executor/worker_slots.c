@@ -407,12 +407,10 @@ static void enter_slot(slot *s)
     _exit(3);
 }
 
-static void *slot_main(void *arg)
+static void run_tasks(slot *s)
 {
-    slot *s = arg;
     worker_slots *w = s->all;
     queued_task task;
-    enter_slot(s);
     pthread_mutex_lock(&w->mutex);
     while (take_task_locked(w, s, &task)) {
         shared_plan *shared = find_plan_locked(w, task.id.stage);
@@ -431,6 +429,23 @@ static void *slot_main(void *arg)
         outcome_release(&o);
     }
     pthread_mutex_unlock(&w->mutex);
+}
+
+/* A slot's thread ends when the worker does, and not because an operator says so. */
+static void end_with_thread(void *arg)
+{
+    slot *s = arg;
+    crash_blame(s->index, CRASH_THREAD);
+    _exit(3);
+}
+
+static void *slot_main(void *arg)
+{
+    slot *s = arg;
+    enter_slot(s);
+    pthread_cleanup_push(end_with_thread, s);
+    run_tasks(s);
+    pthread_cleanup_pop(0);
     runner_free(s->runner);
     crash_thread_leave();
     return NULL;

@@ -46,8 +46,9 @@ int connection_new(connection **ret, const connection_options *options, uint64_t
     c->options = *options;
     snprintf(c->name, sizeof c->name, "%s", options->name);
     snprintf(c->build_id, sizeof c->build_id, "%s", options->build_id);
+    c->options.heartbeat_ns = u64_min(options->heartbeat_ns, options->timeout_ns / 4);
     c->heard_ns = now_ns;
-    c->next_heartbeat_ns = now_ns + options->heartbeat_ns;
+    c->next_heartbeat_ns = now_ns + c->options.heartbeat_ns;
     c->lines.max = LINES_MAX;
     c->conf = malloc(options->setup.conf.size + 1);
     c->progress = calloc(options->setup.slots, sizeof *c->progress);
@@ -380,6 +381,8 @@ void connection_input(connection *c, uint64_t now_ns)
         connection_closed(c, err.message);
     else if (code < 0)
         fail(c, &err);
+    if (c->phase == FAILED)
+        frame_reader_drop(&c->channel.in);
 }
 
 void connection_pump(connection *c)

@@ -128,7 +128,8 @@ static void what_came_instead_of_an_executor_is_shown(void **state)
         { "echo 'This account is not available.'; exit 1",
           "it said \"This account is not available.\"" },
         { "exit 127; : '%s'", "node-b ended before it answered" },
-        { "yes 'no protocol for you' 2>/dev/null", "node-b ended before it answered: bytes that are no frame" },
+        { "yes 'no protocol for you' 2>/dev/null",
+          "node-b ended before it answered: bytes that are no frame" },
     };
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < ARRAY_SIZE(CASES); i++) {

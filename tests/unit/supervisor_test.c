@@ -394,6 +394,36 @@ static void bytes_past_their_credit_are_refused(void **state)
     sim_end(&m);
 }
 
+/* It goes on sending until it is dead: however much, none of it is kept. */
+static void what_comes_after_nonsense_is_dropped(void **state)
+{
+    (void)state;
+    static char much[64 << 10];
+    sim m;
+    sim_begin(&m, 1, 0);
+    channel *theirs = supervisor_worker_channel(m.supervisor, 0);
+    for (int i = 0; i < 100; i++) {
+        size_t room;
+        memcpy(frame_reader_room(&theirs->in, &room), much, sizeof much);
+        frame_reader_filled(&theirs->in, sizeof much);
+        supervisor_worker_input(m.supervisor, 0, m.now_ns);
+    }
+    assert_true(theirs->in.capacity <= 1 << 20);
+    sim_settle(&m);
+    assert_int_equal(m.kills, 1);
+
+    theirs = connection_channel(m.driver);
+    for (int i = 0; i < 100; i++) {
+        size_t room;
+        memcpy(frame_reader_room(&theirs->in, &room), much, sizeof much);
+        frame_reader_filled(&theirs->in, sizeof much);
+        connection_input(m.driver, m.now_ns);
+    }
+    assert_true(theirs->in.capacity <= 1 << 20);
+    expect_failed(&m, "bytes that are no frame");
+    sim_end(&m);
+}
+
 static void a_closed_channel_is_given_a_moment(void **state)
 {
     (void)state;
@@ -462,8 +492,39 @@ static void a_task_that_stops_in_time_costs_no_worker(void **state)
     sim_launch(&m, 1, 1); /* the same stage again: not what was cancelled */
     sim_settle(&m);
     sim_outcomes(&m, &o, 1);
-    sim_pass(&m, 2 * NS_PER_S);
+    sim_pass(&m, 10 * NS_PER_S);
     assert_int_equal(m.kills, 0);
+    sim_end(&m);
+}
+
+/* Each cancelling has its own time; what was told once is not told again later. */
+static void cancelling_twice_kills_once_and_in_time(void **state)
+{
+    (void)state;
+    sim_conf("task.kill_grace=3s");
+    sim m;
+    outcome o[3];
+    sim_begin(&m, 3, 0);
+    sim_launch(&m, 1, 0);
+    sim_launch(&m, 2, 0);
+    sim_settle(&m);
+    connection_cancel(m.driver, 1);
+    sim_settle(&m);
+    sim_pass(&m, NS_PER_S);
+    sim_launch(&m, 1, 1);
+    sim_settle(&m);
+    connection_cancel(m.driver, 1);
+    connection_cancel(m.driver, 2);
+    sim_settle(&m);
+    sim_pass(&m, 1900 * NS_PER_MS);
+    assert_int_equal(m.kills, 0);
+    sim_pass(&m, 200 * NS_PER_MS);
+    assert_int_equal(m.kills, 1);
+    sim_outcomes(&m, o, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(o[i].status, OUTCOME_CANCELLED);
+    sim_pass(&m, 10 * NS_PER_S);
+    assert_int_equal(m.kills, 1);
     sim_end(&m);
 }
 
@@ -618,6 +679,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_closed_channel_is_given_a_moment),
         cmocka_unit_test(cancelling_kills_after_the_grace),
         cmocka_unit_test(a_task_that_stops_in_time_costs_no_worker),
+        cmocka_unit_test(cancelling_twice_kills_once_and_in_time),
+        cmocka_unit_test(what_comes_after_nonsense_is_dropped),
         cmocka_unit_test(lines_are_rationed),
         cmocka_unit_test(heartbeats_go_both_ways_with_progress),
         cmocka_unit_test(a_silent_driver_ends_the_executor_before_the_driver_gives_it_up),

@@ -16,6 +16,7 @@ static void a_crash_names_what_happened_and_where(void **state)
         { "o", "(the stack overflowed) in operator fake (fake.c:7), partition" },
         { "X4", "worker crashed: exit(4) was called in operator fake (fake.c:7), partition" },
         { "X0", "worker crashed: exit(0) was called in operator fake (fake.c:7), partition" },
+        { "t", "worker crashed: pthread_exit() was called in operator fake (fake.c:7), partition" },
         { "x3", "worker exited with status 3 in operator fake (fake.c:7), partition" },
         { "k", "worker was killed by signal 9 (SIGKILL) in operator fake (fake.c:7), partition" },
     };
