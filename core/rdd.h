@@ -880,10 +880,13 @@ RDD_PUBLIC void rdd_counters(rdd_context *ctx, const char *prefix,
 #define RDD_TEXT2_(x) #x
 
 /* Options: every macro below takes its options behind the last argument, as designated
- * initializers: rdd_map(r, f, .concurrency = 64). `site_` is filled in by the macro. */
+ * initializers: rdd_map(r, f, .concurrency = 64). `site_` is filled in by the macro. C++ has them since
+ * C++20, in the order of the members; before, options go by position. */
 #define RDD_FIRST_(first, ...) first
 #define RDD_REST_(first, ...) __VA_ARGS__
-#ifdef __cplusplus
+#if defined(__cplusplus) && defined(__cpp_designated_initializers)
+#define RDD_OPTIONS_(type, ...) (type{ .site_ = RDD_SITE, __VA_ARGS__ })
+#elif defined(__cplusplus)
 #define RDD_OPTIONS_(type, ...) (type{ RDD_SITE, __VA_ARGS__ })
 #else
 #define RDD_OPTIONS_(type, ...) ((type){ .site_ = RDD_SITE, __VA_ARGS__ })
