@@ -11,16 +11,16 @@
 enum { HANDLER_STACK = 256 << 10, FRAMES_MAX = 48, NEAR_STACK_END = 64 << 10, GIVE_UP_S = 5 };
 
 static const struct {
-    int number;
     const char *name;
+    int number;
     bool caught;
 } SIGNALS[] = {
-    { SIGSEGV, "SIGSEGV", true },  { SIGBUS, "SIGBUS", true },    { SIGFPE, "SIGFPE", true },
-    { SIGILL, "SIGILL", true },    { SIGABRT, "SIGABRT", true },  { SIGTRAP, "SIGTRAP", true },
-    { SIGSYS, "SIGSYS", true },    { SIGKILL, "SIGKILL", false }, { SIGTERM, "SIGTERM", false },
-    { SIGINT, "SIGINT", false },   { SIGHUP, "SIGHUP", false },   { SIGQUIT, "SIGQUIT", false },
-    { SIGPIPE, "SIGPIPE", false }, { SIGALRM, "SIGALRM", false }, { SIGUSR1, "SIGUSR1", false },
-    { SIGUSR2, "SIGUSR2", false }, { SIGXCPU, "SIGXCPU", false }, { SIGXFSZ, "SIGXFSZ", false },
+    { "SIGSEGV", SIGSEGV, true },  { "SIGBUS", SIGBUS, true },    { "SIGFPE", SIGFPE, true },
+    { "SIGILL", SIGILL, true },    { "SIGABRT", SIGABRT, true },  { "SIGTRAP", SIGTRAP, true },
+    { "SIGSYS", SIGSYS, true },    { "SIGKILL", SIGKILL, false }, { "SIGTERM", SIGTERM, false },
+    { "SIGINT", SIGINT, false },   { "SIGHUP", SIGHUP, false },   { "SIGQUIT", SIGQUIT, false },
+    { "SIGPIPE", SIGPIPE, false }, { "SIGALRM", SIGALRM, false }, { "SIGUSR1", SIGUSR1, false },
+    { "SIGUSR2", SIGUSR2, false }, { "SIGXCPU", SIGXCPU, false }, { "SIGXFSZ", SIGXFSZ, false },
 };
 
 static crash_options crash;

@@ -117,9 +117,10 @@ static int read_cmdline(buf *b, rdd_error *err)
         size = to ? read(fd, to, 4096) : -1;
         b->size += size > 0 ? (size_t)size : 0;
     }
-    if (fd < 0 || !b->size || b->data[b->size - 1] != 0)
-        return error_set(err, RDD_E_IO, "/proc/self/cmdline cannot be read: is /proc mounted?");
-    return 0;
+    if (fd >= 0 && b->size && b->data[b->size - 1] == 0)
+        return 0;
+    error_set(err, RDD_E_IO, "/proc/self/cmdline cannot be read: is /proc mounted?");
+    return RDD_E_IO;
 }
 
 /* The arguments up to the program's own: a program loader with its options, if it was used, and the

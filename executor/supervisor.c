@@ -53,6 +53,7 @@ void *supervisor_free(supervisor *s)
     channel_release(&s->driver);
     task_queue_release(&s->queue);
     free(s->workers);
+    free(s->progress);
     free(s->plans);
     free(s->conf);
     free(s);
@@ -149,7 +150,8 @@ static int set_up_workers(supervisor *s, const executor_setup *setup)
     uint32_t each = setup->slots_per_process ? setup->slots_per_process : setup->slots;
     uint32_t count = (setup->slots + each - 1) / each;
     s->workers = calloc(count, sizeof *s->workers);
-    if (!s->workers)
+    s->progress = calloc(setup->slots, sizeof *s->progress);
+    if (!s->workers || !s->progress)
         return RDD_E_MEMORY;
     s->worker_count = count;
     for (uint32_t i = 0; i < count; i++)
@@ -443,17 +445,16 @@ static void send_heartbeat(supervisor *s)
 {
     s->next_heartbeat_ns = s->now_ns + s->heartbeat_ns;
     size_t count = 0;
-    CLEANUP(freep) slot_progress *slots = calloc(SLOTS_MAX, sizeof *slots);
-    for (uint32_t i = 0; i < s->worker_count && slots; i++) {
+    for (uint32_t i = 0; i < s->worker_count; i++) {
         const worker *w = &s->workers[i];
-        for (uint32_t j = 0; j < w->slots && w->board && count < SLOTS_MAX; j++, count++) {
-            slot_progress *p = &slots[count];
+        for (uint32_t j = 0; j < w->slots && w->board; j++, count++) {
+            slot_progress *p = &s->progress[count];
             p->busy = board_running(w->board, j, &p->task);
             p->records = atomic_load_explicit(&w->board->slots[j].state.records,
                                               memory_order_relaxed);
         }
     }
-    heartbeat_append(supervisor_out(s), slots, count);
+    heartbeat_append(supervisor_out(s), s->progress, count);
 }
 
 static bool any_running(const supervisor *s)

@@ -31,8 +31,6 @@ enum {
     FDS_FIXED = 3,            /* in, out, signals */
 };
 
-extern char **environ;
-
 typedef struct process {
     pid_t pid;                /* 0: none */
     int channel_fd, log_fd;   /* -1 when closed */
@@ -50,6 +48,7 @@ typedef struct loop {
     process *processes;       /* by worker number */
     uint32_t count;
     struct pollfd *polls;     /* FDS_FIXED, then two for each worker */
+    pid_t *pids;              /* of all workers, when orphans are looked for */
 } loop;
 
 typedef struct line_target {
@@ -168,7 +167,10 @@ static bool make_room(loop *l, uint32_t count)
     struct pollfd *polls = realloc(l->polls, (FDS_FIXED + 2 * count) * sizeof *polls);
     if (polls)
         l->polls = polls;
-    if (!processes || !polls)
+    pid_t *pids = realloc(l->pids, (count + 1) * sizeof *pids);
+    if (pids)
+        l->pids = pids;
+    if (!processes || !polls || !pids)
         return false;
     for (; l->count < count; l->count++)
         l->processes[l->count] = (process){ .channel_fd = -1, .log_fd = -1 };
@@ -240,11 +242,9 @@ static void end_worker(loop *l, uint32_t index, int wait_status)
 /* What a dead worker left running is an orphan, and ours now. */
 static void end_orphans(loop *l)
 {
-    CLEANUP(freep) pid_t *keep = calloc(l->count, sizeof *keep);
-    for (uint32_t i = 0; i < l->count && keep; i++)
-        keep[i] = l->processes[i].pid;
-    if (keep)
-        descendants_kill_orphans(keep, l->count);
+    for (uint32_t i = 0; i < l->count; i++)
+        l->pids[i] = l->processes[i].pid;
+    descendants_kill_orphans(l->pids, l->count);
 }
 
 static void reap(loop *l)
@@ -420,7 +420,7 @@ static void describe_self(hello *h)
 }
 
 /* A session of its own keeps the terminal's ^C away, and gives the driver one group to kill. */
-static int begin(loop *l, rdd_error *err)
+static bool begin(loop *l, rdd_error *err)
 {
     setsid();
     descendants_adopt();
@@ -434,32 +434,44 @@ static int begin(loop *l, rdd_error *err)
     sigaddset(&taken, SIGHUP);
     sigprocmask(SIG_SETMASK, &taken, NULL);
     l->signals = high_fd(signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (l->signals < 0 || fcntl(l->in, F_SETFL, O_NONBLOCK) || fcntl(l->out, F_SETFL, O_NONBLOCK))
-        return error_set_errno(err, RDD_E_IO, errno, "the executor cannot use its descriptors");
+    if (l->signals < 0 || fcntl(l->in, F_SETFL, O_NONBLOCK) ||
+        fcntl(l->out, F_SETFL, O_NONBLOCK)) {
+        error_set_errno(err, RDD_E_IO, errno, "the executor cannot use its descriptors");
+        return false;
+    }
     hello self;
     describe_self(&self);
-    if (!make_room(l, 0))
-        return error_set_memory(err, "starting an executor");
-    return supervisor_new(&l->s, &self, clock_now_ns(), err);
+    if (!make_room(l, 0)) {
+        error_set_memory(err, "starting an executor");
+        return false;
+    }
+    return supervisor_new(&l->s, &self, clock_now_ns(), err) == 0;
+}
+
+static void release(loop *l)
+{
+    for (uint32_t i = 0; i < l->count; i++)
+        close_process(&l->processes[i]);
+    supervisor_free(l->s);
+    free(l->processes);
+    free(l->polls);
+    free(l->pids);
+    close(l->signals);
 }
 
 int supervisor_main(int in_fd, int out_fd)
 {
-    loop l = { .in = in_fd, .out = out_fd };
+    loop l = { .in = in_fd, .out = out_fd, .signals = -1 };
     rdd_error err;
-    if (begin(&l, &err) < 0) {
+    if (!begin(&l, &err)) {
         fprintf(stderr, "rdd: %s\n", err.message);
+        release(&l);
         return 1;
     }
     while (!run_commands(&l))
         turn(&l);
     bool clean = descendants_kill_all(END_WAIT_S * NS_PER_S);
     flush_driver(&l);
-    for (uint32_t i = 0; i < l.count; i++)
-        close_process(&l.processes[i]);
-    supervisor_free(l.s);
-    free(l.processes);
-    free(l.polls);
-    close(l.signals);
+    release(&l);
     return clean ? 0 : 1;
 }

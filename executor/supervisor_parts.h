@@ -75,6 +75,7 @@ struct supervisor {
     uint64_t kill_grace_ns;
     worker *workers;
     uint32_t worker_count, serial;
+    slot_progress *progress;   /* of all slots, for heartbeats */
     stage_plan *plans;
     size_t plan_count, plan_capacity;
     task_queue queue;

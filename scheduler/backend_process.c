@@ -287,8 +287,7 @@ static void run_incarnation(executor *e, rdd_error *why)
     e->ended = false;
     if (executor_spawn(&e->child, why) < 0)
         return;
-    int code = open_connection(e, &c, why);
-    if (code == 0 && (code = publish(e, c)) == 0) {
+    if (open_connection(e, &c, why) == 0 && publish(e, c) == 0) {
         bool readable = false;
         while (turn(e, c, &readable)) {
         }

@@ -16,8 +16,6 @@
 
 enum { FD_LEAST = 3, SOCKET_BUFFER = 1 << 20, LOOK_AGAIN_MS = 5 };
 
-extern char **environ;
-
 /* -- Starting ---------------------------------------------------------------------------------- */
 
 /* The driver may have closed its standard descriptors: stay clear of them. */
