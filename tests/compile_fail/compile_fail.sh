@@ -1,15 +1,15 @@
 #!/bin/bash
 # only: release
-# A newcomer's likely mistakes, one per file here: both compilers must refuse each with plain flags,
-# and the first line of what they say must be about the user's file and hold the words that the
-# file's head expects. What is right must compile, or else the refusals would prove nothing.
+# A newcomer's likely mistakes, one per file here: both compilers must refuse each with -Wall and no
+# more, and the first error must be about the user's file and hold the words that the file's head
+# expects. What is right must compile, or else the refusals would prove nothing.
 
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 dir=tests/compile_fail
 export LC_ALL=C    # plain quotes in messages
 # As the installed header is found.
-flags="-std=gnu17 -isystem core -fsyntax-only"
+flags="-std=gnu17 -Wall -isystem core -fsyntax-only"
 
 # refuse COMPILER FILE
 refuse()
