@@ -1,6 +1,6 @@
-/* driver.cc: a driver program in C++, from C++11 on: operators of every kind, env, options, results.
- * Says what it found; cxx.sh compares with driver.txt. Where C++20 has designated initializers they
- * are used, before that options and env go by position. */
+/* driver.cc: a driver program in C++, from C++11 on: operators of every kind, env, options and
+ * results. Says what it found; cxx.sh compares with driver.txt. Where C++20 has designated
+ * initializers they are used, before that options and env go by position. */
 #include <rdd.h>
 
 #include <cinttypes>
@@ -142,7 +142,8 @@ static void partitions(rdd_context *ctx)
     std::printf("\n");
     const ints *lists = rdd_collect(rdd_glom(ints, rdd_union(r, both)), ints, &count);
     std::printf("%zu lists, the first of %zu\n", count, lists[0].count);
-    const int_int *pairs = rdd_take(rdd_zip_with_index(int_int, rdd_filter(r, even)), int_int, 2, &count);
+    rdd *numbered = rdd_zip_with_index(int_int, rdd_filter(r, even));
+    const int_int *pairs = rdd_take(numbered, int_int, 2, &count);
     std::printf("%" PRId64 " is number %" PRId64 "\n", pairs[1].key, pairs[1].value);
     rdd_foreach(r, count_all);
     rdd_foreach_partition(r, count_partitions);
@@ -172,11 +173,12 @@ static void words(rdd_context *ctx)
 
 static void structs(rdd_context *ctx)
 {
-    const item items[] = { { 1, RDD_STR("a"), { true, 2.5 }, true }, { 2, { 0, nullptr }, { false, 0 }, true } };
+    const item items[] = { { 1, RDD_STR("a"), { true, 2.5 }, true },
+                           { 2, { 0, nullptr }, { false, 0 }, true } };
     rdd *r = rdd_parallelize(ctx, item, items, 2, PARTITIONS(1));
     item second = rdd_max(r, item);
-    std::printf("%" PRId64 " %s %d, %g in all\n", second.id, text(second.name).c_str(), second.price.has,
-                rdd_sum(rdd_map(r, price_of), double));
+    std::printf("%" PRId64 " %s %d, %g in all\n", second.id, text(second.name).c_str(),
+                second.price.has, rdd_sum(rdd_map(r, price_of), double));
 }
 
 static void errors(rdd_context *ctx)
