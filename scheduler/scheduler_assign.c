@@ -242,8 +242,8 @@ static uint32_t queue_limit(const scheduler *s, const executor *x, const stage *
 {
     if (st->watched.count) /* let it drain, so that they get slots */
         return 0;
-    if (!st->done) /* nobody knows yet how long they take: one, unless others could run it now */
-        return stage_waiting(st) >= s->slots;
+    if (!st->done) /* nobody knows yet how long they take, and other executors may still come up */
+        return 0;
     uint64_t in_time = s->conf.prefetch_ns * x->slots / u64_max(st->run_ns_average, 1);
     return (uint32_t)u64_min(u64_min(in_time, st->done), s->conf.prefetch_tasks_max);
 }

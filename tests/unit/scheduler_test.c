@@ -10,7 +10,7 @@ static void runs_each_task_once_in_order(void **state)
     world_begin();
     up(0, 2);
     submit(1, 5);
-    assert_int_equal(world.launches, 3); /* two slots, and one waits behind them */
+    assert_int_equal(world.launches, 2); /* two slots; how long they take is not known yet */
     for (uint32_t i = 0; i < 5; i++) {
         assert_int_equal(oldest(0).partition, i);
         assert_false(done(1));
@@ -30,7 +30,7 @@ static void waits_for_the_first_executor(void **state)
     submit(1, 2);
     assert_int_equal(world.launches, 0);
     up(0, 1);
-    assert_int_equal(holds(0), 2);
+    assert_int_equal(holds(0), 1);
     succeed_all();
     assert_done(1);
     world_end();
