@@ -1,7 +1,7 @@
 /* A filter where a flat map is wanted.
  *
  * gcc: incompatible type for argument 2 of 'rdd_flat_map'
- * clang: 'const rdd_filter_op' (aka 'const struct rdd_filter_op') to parameter of incompatible type 'rdd_flat_map_op'
+ * clang: (aka 'const struct rdd_filter_op') to parameter of incompatible type 'rdd_flat_map_op'
  */
 #include <rdd.h>
 

@@ -1,7 +1,7 @@
 /* An env field that is not there.
  *
  * gcc: has no member named 'factr'; did you mean 'factor'?
- * clang: 'factr' does not refer to any field in type 'scaled_rdd_env' (aka 'struct scale'); did you mean 'factor'?
+ * clang: in type 'scaled_rdd_env' (aka 'struct scale'); did you mean 'factor'?
  */
 #include <rdd.h>
 

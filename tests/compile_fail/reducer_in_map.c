@@ -1,7 +1,7 @@
 /* A reducer where a map is wanted.
  *
  * gcc: incompatible type for argument 2 of 'rdd_map'
- * clang: 'const rdd_reduce_op' (aka 'const struct rdd_reduce_op') to parameter of incompatible type 'rdd_map_op'
+ * clang: (aka 'const struct rdd_reduce_op') to parameter of incompatible type 'rdd_map_op'
  */
 #include <rdd.h>
 

@@ -1,8 +1,8 @@
 /* golden_plans.c: lineages whose plans are kept as files: golden_plans NAME [--explain=dot] prints
  * one, without a name all names. Run by golden.sh, which compares.
  *
- * Plans name lines, so new lineages go to the end of this file, and calls stay on one line: compilers
- * differ in what they call the line of a call over several. */
+ * Plans name lines, so new lineages go to the end of this file, and calls stay on one line:
+ * compilers differ in what they call the line of a call over several. */
 #include <rdd.h>
 
 RDD_PAIR(word_count, rdd_str, int64_t);
@@ -26,7 +26,7 @@ RDD_FILTER(even, int64_t, x)
 
 RDD_MAP(scaled, int64_t, x, rdd_str, scale)
 {
-    return rdd_format(task, "%g %.*s", (double)x * env->factor, (int)env->label.size, env->label.data);
+    return rdd_str_concat(task, rdd_format(task, "%g ", (double)x * env->factor), env->label);
 }
 
 RDD_FLAT_MAP(split_words, rdd_str, line, word_count)
@@ -94,8 +94,8 @@ static rdd *plan_structs(rdd_context *ctx)
 
 static rdd *plan_env(rdd_context *ctx)
 {
-    rdd *numbers = rdd_range(ctx, 0, 10, .partitions = 2);
-    return rdd_map(numbers, RDD_WITH(scaled, .factor = 2, .label = RDD_STR("kg")), .name = "in \"kg\"");
+    rdd *r = rdd_range(ctx, 0, 10, .partitions = 2);
+    return rdd_map(r, RDD_WITH(scaled, .factor = 2, .label = RDD_STR("kg")), .name = "in \"kg\"");
 }
 
 static rdd *plan_union(rdd_context *ctx)
