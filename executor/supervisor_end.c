@@ -110,8 +110,9 @@ static void look_at(supervisor *s, worker *w, const worker_end *end, verdict *v)
     v->charged = v->running_count == 1 && !w->cancel_kill;
     if (v->charged)
         describe_only_slot(s, w, place, sizeof place);
+    bool began = w->ready || v->running_count; /* its greeting may not have left any more */
     snprintf(v->text, sizeof v->text, "%s%s%s", what, place,
-             w->ready ? "" : " before it was ready (rdd_init must come first in main)");
+             began ? "" : " before it was ready (rdd_init must come first in main)");
 }
 
 static bool is_suspect(const verdict *v, task_id id)
