@@ -172,7 +172,7 @@ run_case()
     chmod 1777 "$TMPDIR"
     cd "$work" || exit 1
     set -eE
-    trap 'echo "failed: ${BASH_SOURCE[0]##*/} line $LINENO: $BASH_COMMAND"' ERR
+    trap 'echo "failed: ${BASH_SOURCE[0]##*/} line $LINENO: $BASH_COMMAND" >>"$scratch/log"' ERR
     "case_$name"
     set +eE
     trap - ERR

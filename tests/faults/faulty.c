@@ -1,0 +1,214 @@
+/* faulty: a job over 6,000 numbers in 60 partitions, some of which do harm, for tests of what survives.
+ *
+ *     faulty WHAT DIR [OUTPUT]
+ *
+ * Prints a line for each number, or saves the lines to OUTPUT. DIR is where the parts of a test
+ * leave each other signs: files. WHAT is one of these; a number that ends in 50 of the partitions 1,
+ * 21 and 41 does it, or in those marked * only the one in partition 1:
+ *
+ *     calm           nothing
+ *     K-once         once only: the first that comes to it. *
+ *     K-thrice       once each of the three
+ *     K-always       whenever it is computed. *
+ *     gather         each of 4 partitions waits until DIR/go is there, and says so in DIR/here-N
+ *     deaf           partition 1 never returns, whatever it is told; the first partition fails once
+ *                    that has begun
+ *     deaf-alone     the same without a failure
+ *
+ * K is segv, abort, exit, kill (SIGKILL to its own process), overflow (of the stack), fail (rdd_fail)
+ * or stray (leaves a child behind that has a session of its own; does no further harm).
+ * `K-thrice-beside`: one after the other, and partition 0 is at work each time.
+ */
+#include <rdd.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { COUNT = 6000, PARTITIONS = 60, FIRST = 150, STEP = 2000, HARMS = 3 };
+
+RDD_STRUCT(fault, (rdd_str, kind), (rdd_str, dir), (bool, always), (bool, thrice), (bool, beside));
+
+/* ---- signs -------------------------------------------------------------------------------------- */
+
+static void sign_path(rdd_str dir, const char *name, long number, char path[600])
+{
+    snprintf(path, 600, "%.*s/%s%ld", (int)dir.size, dir.data, name, number);
+}
+
+/* True when it was not there. */
+static bool sign_put(rdd_str dir, const char *name, long number)
+{
+    char path[600];
+    sign_path(dir, name, number, path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static bool sign_is_there(rdd_str dir, const char *name, long number)
+{
+    char path[600];
+    sign_path(dir, name, number, path);
+    return access(path, F_OK) == 0;
+}
+
+/* Between two looks at a sign. */
+static void nap(void)
+{
+    nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+}
+
+/* ---- harm --------------------------------------------------------------------------------------- */
+
+static volatile int sink;
+
+__attribute__((noinline)) static int overflow(int depth)
+{
+    volatile char block[4096];
+    block[depth % 4096] = (char)depth;
+    return depth < 0 ? 0 : overflow(depth + 1) + block[0];
+}
+
+/* A child that keeps everything open that it can, and hears nothing. */
+static void leave_a_stray(rdd_task *task)
+{
+    pid_t child = fork();
+    if (child < 0)
+        rdd_fail(task, "fork: %s", strerror(errno));
+    if (child)
+        return;
+    setsid();
+    if (fork())
+        _exit(0);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    for (;;)
+        pause();
+}
+
+static void harm(rdd_task *task, rdd_str kind)
+{
+    if (rdd_str_equal(kind, RDD_STR("segv")))
+        *(volatile int *)(uintptr_t)sink = 1;
+    else if (rdd_str_equal(kind, RDD_STR("abort")))
+        abort();
+    else if (rdd_str_equal(kind, RDD_STR("exit")))
+        exit(3);
+    else if (rdd_str_equal(kind, RDD_STR("kill")))
+        kill(getpid(), SIGKILL);
+    else if (rdd_str_equal(kind, RDD_STR("overflow")))
+        sink = overflow(0);
+    else if (rdd_str_equal(kind, RDD_STR("fail")))
+        rdd_fail(task, "this one was meant to fail");
+    else if (rdd_str_equal(kind, RDD_STR("stray")))
+        leave_a_stray(task);
+}
+
+static bool does_harm(const fault *f, int64_t x)
+{
+    if (rdd_str_equal(f->kind, RDD_STR("calm")) || x % STEP != FIRST ||
+        (x != FIRST && !f->thrice))
+        return false;
+    while (f->beside && !sign_is_there(f->dir, "neighbour-", x / STEP))
+        nap();
+    return f->always || sign_put(f->dir, "done-", x / STEP);
+}
+
+static int harm_done(const fault *f)
+{
+    int count = 0;
+    while (count < HARMS && sign_is_there(f->dir, "done-", count))
+        count++;
+    return count;
+}
+
+/* Partition 0 says that it is at work, which lets the next one do its harm, and is so until all of
+ * it is done. */
+static void be_beside(const fault *f)
+{
+    sign_put(f->dir, "neighbour-", harm_done(f));
+    while (harm_done(f) < HARMS)
+        nap();
+}
+
+RDD_MAP(work, int64_t, x, rdd_str, fault)
+{
+    if (env->beside && x == 0)
+        be_beside(env);
+    if (does_harm(env, x))
+        harm(task, env->kind);
+    return rdd_format(task, "%lld squared is %lld", (long long)x, (long long)(x * x));
+}
+
+RDD_MAP(gather, int64_t, x, rdd_str, fault)
+{
+    if (x % (COUNT / 4) == 0) {
+        sign_put(env->dir, "here-", (long)rdd_partition_index(task));
+        while (!sign_is_there(env->dir, "go", 0) && !rdd_cancelled(task))
+            nap();
+    }
+    return rdd_format(task, "%lld squared is %lld", (long long)x, (long long)(x * x));
+}
+
+RDD_MAP(deaf, int64_t, x, rdd_str, fault)
+{
+    if (rdd_partition_index(task) == 1) {
+        sign_put(env->dir, "deaf-", 0);
+        for (;;)
+            pause();
+    }
+    if (rdd_partition_index(task) == 0 && env->always) {
+        while (!sign_is_there(env->dir, "deaf-", 0))
+            nap();
+        rdd_fail(task, "the first cause");
+    }
+    return rdd_format(task, "%lld", (long long)x);
+}
+
+/* ---- main --------------------------------------------------------------------------------------- */
+
+static rdd *job_of(rdd_context *ctx, const char *what, const char *dir)
+{
+    const char *dash = strchr(what, '-');
+    fault f = { .dir = rdd_str_of(dir),
+                .kind = { dash ? (size_t)(dash - what) : strlen(what), what },
+                .always = strstr(what, "-always") || !strcmp(what, "deaf"),
+                .thrice = strstr(what, "-thrice"),
+                .beside = strstr(what, "-beside") };
+    bool few = rdd_str_equal(f.kind, RDD_STR("gather")) || rdd_str_equal(f.kind, RDD_STR("deaf"));
+    rdd *numbers = rdd_range(ctx, 0, COUNT, .partitions = few ? 4 : PARTITIONS);
+#define WITH(op) \
+    RDD_WITH(op, .kind = f.kind, .dir = f.dir, .always = f.always, .thrice = f.thrice, \
+             .beside = f.beside)
+    if (rdd_str_equal(f.kind, RDD_STR("gather")))
+        return rdd_map(numbers, WITH(gather));
+    if (rdd_str_equal(f.kind, RDD_STR("deaf")))
+        return rdd_map(numbers, WITH(deaf));
+    return rdd_map(numbers, WITH(work));
+}
+
+int main(int argc, char **argv)
+{
+    rdd_context *ctx = rdd_init(&argc, argv);
+    if (argc != 3 && argc != 4) {
+        rdd_report(ctx, 2, "usage: faulty WHAT DIR [OUTPUT]");
+        return rdd_finish(ctx);
+    }
+    rdd *lines = job_of(ctx, argv[1], argv[2]);
+    if (argc == 4) {
+        rdd_save_text(lines, argv[3], .overwrite = true);
+    } else {
+        size_t count;
+        const rdd_str *all = rdd_collect(lines, rdd_str, &count);
+        for (size_t i = 0; i < count; i++)
+            printf("%.*s\n", (int)all[i].size, all[i].data);
+    }
+    return rdd_finish(ctx);
+}
