@@ -479,6 +479,9 @@ static int action_decode(decoder *d)
     a->text = bytes_decode(d);
     if (d->r.failed || reader_left(&d->r) || a->compression > COMPRESSION_ZST || a->first < 0)
         return malformed(d, "it ends in its action");
+    if (a->op)
+        a->label = arena_format(&d->p->memory, "%s %s (%s:%d)", action_name(a->kind), a->op->name,
+                                a->op->file, a->op->line);
     const plan_node *last = &d->p->nodes[d->p->node_count - 1];
     if (!action_agrees(a, last->type))
         return malformed(d, "an action that does not fit its elements");
@@ -556,5 +559,7 @@ void *plan_free(plan *p)
 
 const char *plan_node_label(const plan *p, uint32_t node)
 {
+    if (node == p->node_count && p->act.label)
+        return p->act.label;
     return node < p->node_count ? p->nodes[node].label : "";
 }

@@ -51,6 +51,7 @@ typedef struct action {
     uint8_t compression;  /* of saved parts */
     rdd_str text;
     rdd_http_options http; /* of an action's operator that calls */
+    const char *label;     /* of the operator, for messages; made where it is decoded */
 } action;
 
 bool action_has_side_effects(action_kind kind);
@@ -93,7 +94,8 @@ int plan_encode(uint32_t stage, rdd *const *order, size_t count, const action *a
 int plan_decode(plan **ret, const void *bytes, size_t size, rdd_error *err);
 void *plan_free(plan *p);
 
-/* "operator split_words (wc.c:7)" of a node, for messages; "" for a number out of range. */
+/* "map split_words (wc.c:7)" of a node, for messages; behind the last node comes the action's operator.
+ * "" for a number out of range. */
 const char *plan_node_label(const plan *p, uint32_t node);
 
 #endif

@@ -122,7 +122,7 @@ void runner_run(runner *r, const plan *p, const task_spec *task, outcome *ret)
     atomic_store_explicit(&s->stage, task->id.stage, memory_order_relaxed);
     atomic_store_explicit(&s->partition, task->id.partition, memory_order_relaxed);
     atomic_store_explicit(&s->attempt, task->id.attempt, memory_order_relaxed);
-    atomic_store_explicit(&s->node, p->node_count, memory_order_relaxed);
+    atomic_store_explicit(&s->node, UINT32_MAX, memory_order_relaxed); /* none yet */
     atomic_store_explicit(&s->batch, 0, memory_order_relaxed);
     atomic_store_explicit(&s->records, 0, memory_order_relaxed);
     atomic_store_explicit(&s->busy, 1, memory_order_release);

@@ -15,6 +15,8 @@ int sink_next(run *r, iterator *chain, view *ret)
     if (rc == ITERATOR_VIEW) {
         r->metrics.records += ret->count;
         atomic_store_explicit(&r->state->records, r->metrics.records, memory_order_relaxed);
+        if (r->plan->act.op) /* it is what runs next */
+            run_mark(r, r->plan->node_count);
     }
     return rc;
 }
@@ -113,6 +115,7 @@ static int foreach_partition(run *r, iterator *chain)
     op_task_init(&task, r, NULL, r->plan->act.op, &scratch, &lasting);
     rdd_puller puller = { .task = &task, .type = item_type(r), .chain = chain, .counted = true };
     task.puller = &puller;
+    run_mark(r, r->plan->node_count);
     ((foreach_partition_code)task.op->code)(&task.base, r->plan->act_env, &puller);
     bool ok = op_task_resume(&task, puller.type, task.failed_item, task.failed_index);
     return ok ? ITERATOR_END : ITERATOR_FAILED;
