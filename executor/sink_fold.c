@@ -51,7 +51,10 @@ static int fold_view(folding *f, const rdd_type *in_type, view v)
 {
     fold_code code = (fold_code)f->task.op->code;
     while (v.count) {
-        size_t taken = code(&f->task.base, f->run->plan->act_env, f->acc, v.items, v.count);
+        if (run_cancelled(f->run)) /* one view may be a whole partition */
+            return -1;
+        size_t taken = code(&f->task.base, f->run->plan->act_env, f->acc, v.items,
+                            size_min(v.count, BATCH_MAX));
         const char *last = (const char *)v.items + (taken ? taken - 1 : 0) * in_type->size;
         if (f->task.base.rdd_stop_ && !op_task_resume(&f->task, in_type, last, taken ? taken - 1 : 0))
             return -1;
