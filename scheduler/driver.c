@@ -21,7 +21,8 @@ struct driver {
     command_list commands;
     event_log *log;
     progress *progress;
-    bool stopping, broken;
+    bool stopping;
+    atomic_bool broken; /* out of memory: the inbox is closed, callers are told why */
     event stop; /* part of the driver: ending needs no memory */
     uint64_t started_ns, next_progress_ns;
     uint32_t slots; /* that are up */
@@ -177,7 +178,7 @@ static void handle(driver *d, event *e)
     if (d->log)
         log_event(d, now, e);
     if (scheduler_step(d->scheduler, e, now, &d->commands) < 0)
-        d->broken = true;
+        atomic_store(&d->broken, true);
     CLEANUP(buf_release) buf failures = { 0 };
     for (size_t i = 0; i < d->commands.count; i++) {
         const command *c = &d->commands.items[i];
@@ -306,7 +307,11 @@ int driver_run(driver *d, driver_job *job, rdd_error *err)
     if (!mailbox_post(&d->inbox, &e->node)) {
         event_free(e);
         rdd_error stopped;
-        error_set(&stopped, RDD_E_CANCELLED, "the context has ended");
+        if (atomic_load(&d->broken))
+            error_set(&stopped, RDD_E_MEMORY, "the scheduler ran out of memory; this context takes no "
+                                              "more jobs");
+        else
+            error_set(&stopped, RDD_E_CANCELLED, "the context has ended");
         finish_job(d, job->id, &stopped);
     } else if (atomic_load(&d->ctx->interrupted)) { /* which came too early to know of this job */
         rdd_error interrupted;
