@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -75,6 +76,7 @@ RDD_MAP(long_text, int64_t, x, rdd_str) { return rdd_format(task, "%0100lld", (l
 RDD_MAP(widened, int64_t, x, huge) { huge h = { 0 }; h.a.a.a.a = x; return h; }
 RDD_REDUCE(joined, rdd_str, a, b) { return rdd_str_concat(task, a, b); }
 RDD_REDUCE(counted_sum, int64_t, a, b) { rdd_count_up(task, "additions", 1); return a + b; }
+RDD_REDUCE(aborting_sum, int64_t, a, b) { if (b == 5) abort(); return a + b; }
 RDD_REDUCE(calling_sum, int64_t, a, b)
 {
     rdd_http_get(task, RDD_STR("http://127.0.0.1:9/"));
@@ -114,6 +116,35 @@ RDD_FLAT_MAP(fails_and_emits, int64_t, x, vast)
     rdd_fail(task, "not %lld", (long long)x);
     for (int i = 0; i < 3000; i++)
         rdd_emit(nothing);
+}
+
+/* ---- blame ---------------------------------------------------------------------------------- */
+
+static void a_crash_in_an_action_names_its_operator(void **state)
+{
+    (void)state;
+    int out[2];
+    assert_int_equal(pipe(out), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(out[1], STDERR_FILENO);
+        rdd_context *ctx = begin("--master", "local[1]", NULL);
+        rdd_reduce(rdd_map(rdd_range(ctx, 0, 10), add_one), int64_t, aborting_sum);
+        _exit(0);
+    }
+    close(out[1]);
+    char text[65536];
+    size_t size = 0;
+    for (ssize_t got; size < sizeof text - 1; size += (size_t)got)
+        if ((got = read(out[0], text + size, sizeof text - 1 - size)) <= 0)
+            break;
+    text[size] = 0;
+    close(out[0]);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status));
+    if (!strstr(text, " in reduce aborting_sum ("))
+        fail_msg("the report is: %s", text);
 }
 
 /* ---- long chains, large views --------------------------------------------------------------- */
@@ -567,6 +598,7 @@ static void a_slow_record_before_many(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_crash_in_an_action_names_its_operator), /* forks: before any thread */
         cmocka_unit_test(long_chain_below_a_partition_operator),
         cmocka_unit_test(lineage_that_joins_itself),
         cmocka_unit_test(joined_partitions_give_their_memory_back),
