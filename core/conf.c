@@ -148,8 +148,10 @@ bool conf_parse_budget(const char *text, double *ret, bool *ret_is_percent)
 
 static bool is_choice(const char *choices, const char *text)
 {
-    size_t size = strlen(text);
-    for (const char *at = choices; at && size; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
+    size_t size = strcspn(text, "|");
+    if (!size || text[size])
+        return false;
+    for (const char *at = choices; at; at = strchr(at, '|') ? strchr(at, '|') + 1 : NULL)
         if (strncmp(at, text, size) == 0 && (at[size] == '|' || !at[size]))
             return true;
     return false;
