@@ -34,7 +34,12 @@
  *   3. Results on the driver are copies that live until rdd_free() or rdd_finish().
  *
  * Threads. A context and its RDDs may be used from several threads of the driver; each action
- * blocks only its own caller. Functions that take a `task` are called only inside an operator.
+ * blocks only its own caller. rdd_init() and rdd_finish() are for one thread while no other uses the
+ * context, and a process has one context at a time: settings and signals are the process's. Functions
+ * that take a `task` are called only inside an operator, on its thread.
+ *
+ * Blocking. Actions block until their job is done. Sources look at their files (and read "-" to its
+ * end), transformations only write something down; neither waits for an executor.
  */
 #ifndef RDD_H
 #define RDD_H
@@ -720,7 +725,8 @@ RDD_PUBLIC void rdd_pull_attach_(rdd_puller *puller, void *cursor);
 
 /* Fails this record, with a reason for a person. Sticky: the first reason counts; what the
  * operator returns is ignored. The task is tried again elsewhere (task.attempts_max); the job's
- * error names the operator, its line, the partition and shows the record. */
+ * error names the operator, its line, the partition and shows the record. Where the driver merges
+ * partial values there is no record and no second try. */
 RDD_PUBLIC void rdd_fail(rdd_task *task, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -728,7 +734,8 @@ RDD_PUBLIC void rdd_fail(rdd_task *task, const char *format, ...)
  * out, and then the record has failed. */
 RDD_PUBLIC void *rdd_alloc(rdd_task *task, size_t size);
 
-/* A copy of `s` that lives to the end of the task. */
+/* A copy of `s` that lives to the end of the task; no value stays no value. Out of memory the record
+ * has failed and the copy is empty; so for the functions below. */
 RDD_PUBLIC rdd_str rdd_keep(rdd_task *task, rdd_str s);
 
 /* New text that lives as long as the element being made. */
@@ -744,7 +751,9 @@ RDD_PUBLIC int rdd_attempt(rdd_task *task);
 RDD_PUBLIC bool rdd_cancelled(rdd_task *task);
 
 /* Adds to a counter by name. Counters of a partition are merged when its first successful attempt
- * is accepted, so retries do not count twice; read them with rdd_counter() on the driver. */
+ * is accepted, so retries do not count twice; read them with rdd_counter() on the driver. The name is
+ * copied. What records count that are stopped because nobody wants them any more (rdd_take with
+ * .concurrency) is left out. */
 RDD_PUBLIC void rdd_count_up(rdd_task *task, const char *name, int64_t by);
 
 /* ---- text --------------------------------------------------------------------------------- */
@@ -819,7 +828,8 @@ typedef struct rdd_http_response {
 
 /* Calls, and waits: with .concurrency > 1 on the operator other records go on meanwhile. A failed
  * call does not fail the record; it is counted, and .http.max_errors decides. Retries, time limits
- * and rates are the policy's (rdd_http_options, --conf http.*). */
+ * and rates are the policy's (rdd_http_options, --conf http.*). In an operator that merges partial
+ * values on the driver a call fails. */
 RDD_PUBLIC rdd_http_response rdd_http_get(rdd_task *task, rdd_str url);
 RDD_PUBLIC rdd_http_response rdd_http_send(rdd_task *task, const rdd_http_request *request);
 
@@ -852,8 +862,9 @@ typedef struct rdd_http_options {
  * call never returns. Never NULL. */
 RDD_PUBLIC rdd_context *rdd_init(int *argc, char **argv);
 
-/* Stops executors, prints the first failure that nobody took, releases the context, and gives the
- * exit status: 0; 1 when a job failed; 2 for wrong usage; 130 after ^C. */
+/* Stops executors, prints the first failure that nobody took, releases the context with its RDDs,
+ * results and open iterators, and gives the exit status: 0; 1 when a job failed; 2 for wrong usage;
+ * 130 after ^C. Waits for tasks that still run. */
 RDD_PUBLIC int rdd_finish(rdd_context *ctx);
 
 /* The first error since the last call, into *ret; false when there is none. The error then counts
@@ -870,7 +881,8 @@ RDD_PUBLIC void rdd_free(rdd_context *ctx, const void *result);
 /* A counter's value over all finished jobs; 0 when nobody counted. */
 RDD_PUBLIC int64_t rdd_counter(rdd_context *ctx, const char *name);
 
-/* Calls `visit` for each counter whose name starts with `prefix`, in name order. */
+/* Calls `visit` for each counter whose name starts with `prefix`, in name order; it may call
+ * any function. */
 RDD_PUBLIC void rdd_counters(rdd_context *ctx, const char *prefix,
                              void (*visit)(void *arg, const char *name, int64_t value), void *arg);
 
@@ -1120,7 +1132,8 @@ RDD_PUBLIC rdd *rdd_pipe(rdd *r, const char *command, rdd_options options);
 /* ---- actions ------------------------------------------------------------------------------ */
 
 /* Actions block until their job is done. Results belong to the context (lifetime rule 3). After a
- * failure they are zeros. A result larger than driver.result_max is an error. */
+ * failure they are zeros, pointers NULL and counts 0; a result without elements is not NULL. A result
+ * larger than driver.result_max is an error. */
 
 typedef struct rdd_action_options {
     const char *site_;
@@ -1176,6 +1189,7 @@ RDD_PUBLIC int64_t rdd_count(rdd *r, rdd_action_options options);
 #define rdd_count(...)                      \
     rdd_count(RDD_FIRST_(__VA_ARGS__, ),    \
               RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, )))
+/* True after a failure too, so that a loop until it is empty ends. */
 RDD_PUBLIC bool rdd_is_empty(rdd *r, rdd_action_options options);
 #define rdd_is_empty(...)                      \
     rdd_is_empty(RDD_FIRST_(__VA_ARGS__, ),    \
@@ -1260,7 +1274,9 @@ RDD_PUBLIC int rdd_tree_aggregate(rdd *r, const rdd_type *type, void *ret, const
                                                           RDD_REST_(__VA_ARGS__, ))));          \
     }))
 
-/* Of numbers, in one pass: Welford's update with Chan's merge (Chan, Golub, LeVeque 1979). */
+/* Of numbers, in one pass: Welford's update with Chan's merge (Chan, Golub, LeVeque 1979). NaN counts,
+ * and makes sum, mean and variance NaN; min and max leave it out. Of no numbers all but count and sum
+ * are NaN; rdd_mean() of none is an error. */
 typedef struct rdd_statistics {
     int64_t count;
     double sum, mean, min, max;
@@ -1307,7 +1323,9 @@ RDD_PUBLIC int rdd_foreach_partition(rdd *r, rdd_foreach_partition_op op, rdd_op
  *     rdd_local_iterator *it = rdd_to_local_iterator(r, T);
  *     for (T x; rdd_local_next(it, T, &x); ) …
  *     rdd_local_close(it);
- * An element is valid until the next call. */
+ * An element is valid until the next call. rdd_local_next() waits for a partition, is false at the end
+ * and after a failure, and is for one thread. Closing waits for the partition that is being computed;
+ * what is still open ends in rdd_finish(), and is then not closed any more. */
 typedef struct rdd_local_iterator rdd_local_iterator;
 RDD_PUBLIC rdd_local_iterator *rdd_to_local_iterator(rdd *r, const rdd_type *type,
                                                      rdd_action_options options);
