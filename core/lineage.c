@@ -165,7 +165,8 @@ typedef struct payload_frame {
 } payload_frame;
 
 /* Which partitions of nodes with several consumers were visited: once is enough, and a lineage that
- * joins itself again and again has more paths than can be walked. Open addressing. */
+ * joins itself again and again has more paths than can be walked. A cartesian product, coalesced,
+ * also comes to a partition of its parents more than once. Open addressing. */
 typedef struct visited {
     bool *shared;         /* of each node of the order */
     payload_frame *slots; /* node + 1, or 0 for a free one */
@@ -185,7 +186,7 @@ static bool visited_init(visited *v, rdd *const *order, const uint32_t *position
     for (size_t i = 0; seen && v->shared && i < count; i++)
         for (uint32_t k = 0; k < order[i]->parent_count; k++) {
             size_t parent = positions[2 * i + k];
-            v->shared[parent] = seen[parent];
+            v->shared[parent] = seen[parent] || order[i]->kind == NODE_CARTESIAN;
             seen[parent] = true;
         }
     return seen && v->shared;
