@@ -1,7 +1,9 @@
 /* http_retry_test.c: attempts, what a 429 does to the others, rates, limits, starvation. */
 #include "http_fixture.h"
 
+#include <arpa/inet.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 /* -- Fibers that call -------------------------------------------------------------------------- */
 
@@ -150,18 +152,22 @@ static void a_dead_connection_repeats_no_post(void **state)
     fixture_release(&f);
 }
 
+static bool fail_for_an_hour(bad_request *r, void *arg)
+{
+    (void)arg;
+    return bad_reply(r, "503 Bad", "Retry-After: 3600\r\n", "");
+}
+
 static void the_time_of_all_attempts_is_bounded(void **state)
 {
     (void)state;
     fixture f;
-    fixture_init(&f, fail_at_first, NULL);
-    f.policy.attempts_max = 1000000;
-    f.policy.elapsed_max_ms = 40;
-    fixture_get(&f, "/503/1000000");
-    assert_int_equal(f.response.status, 503);
-    assert_str(f.response.error,
-               "503 Service Unavailable; no other attempt fits into 40 ms (http.elapsed_max)");
-    assert_int_equal(f.response.attempts, bad_server_requests(f.server));
+    fixture_init(&f, fail_for_an_hour, NULL);
+    f.policy.attempts_max = 5;
+    f.policy.retry_after_max_ms = 3600000;
+    fixture_get(&f, "/");
+    assert_response(&f, 503, 1, "503 Service Unavailable; no other attempt fits into 60 s "
+                                "(http.elapsed_max)");
     fixture_release(&f);
 }
 
@@ -226,32 +232,83 @@ static void retry_after_is_cut_and_holds_the_host(void **state)
 
 enum { CROWD = 32 };
 
-/* If all of them came back at once each time, some would be out of attempts before the server has
- * thrown all its 429s. */
+typedef struct crowd {
+    atomic_int came_meanwhile; /* while the first request after the crowd was answered */
+    atomic_int busy, busy_max; /* requests after that one */
+} crowd;
+
+/* The first CROWD requests get a 429. What comes next is slow, so that others would be seen. */
+static bool throttle_the_crowd(bad_request *r, void *arg)
+{
+    crowd *c = arg;
+    if (r->number <= CROWD)
+        return bad_reply(r, "429 Slow down", r->path[1] == 'r' ? "Retry-After: 3600\r\n" : "", "");
+    if (r->number == CROWD + 1) {
+        bad_pause(r, 30);
+        atomic_store(&c->came_meanwhile, bad_server_requests(r->server) - r->number);
+    } else {
+        int busy = atomic_fetch_add(&c->busy, 1) + 1;
+        if (busy > atomic_load(&c->busy_max))
+            atomic_store(&c->busy_max, busy);
+        bad_pause(r, 3);
+        atomic_fetch_sub(&c->busy, 1);
+    }
+    return bad_reply(r, "200 OK", "", "good");
+}
+
+/* After a 429 one call asks again, one that was there before; with its success others follow. */
 static void a_crowd_comes_back_one_by_one(void **state)
 {
     (void)state;
-    static caller callers[CROWD];
-    static const char *const paths[] = { "/with", "/without" };
+    enum { ALL = 2 * CROWD };
+    static caller callers[ALL];
+    static char urls[ALL][64];
     for (int round = 0; round < 2; round++) {
-        atomic_int left = 3 * CROWD + 4;
+        crowd c = { .came_meanwhile = -1 };
         fixture f;
-        fixture_init(&f, throttle_at_first, &left);
-        f.policy.attempts_max = round ? 50 : 5;
-        f.policy.retry_after_max_ms = 1;
-        for (int i = 0; i < CROWD; i++)
-            start_call(&f, &callers[i], bad_server_url(f.server, paths[round]));
-        wait_for_all(&f);
-        int attempts = 0;
-        for (int i = 0; i < CROWD; i++) {
-            assert_int_equal(callers[i].response.status, 200);
-            attempts += callers[i].response.attempts;
+        fixture_init(&f, throttle_the_crowd, &c);
+        f.policy.attempts_max = 2;
+        f.policy.connections_per_host = CROWD;
+        for (int i = 0; i < ALL; i++) {
+            snprintf(urls[i], sizeof urls[i], "http://127.0.0.1:%d/%s/%d",
+                     bad_server_port(f.server), round ? "plain" : "retry-after", i);
+            start_call(&f, &callers[i], urls[i]);
         }
-        assert_int_equal(attempts, bad_server_requests(f.server));
-        assert_int_equal(attempts, 3 * CROWD + 4 + CROWD);
-        release_callers(callers, CROWD);
+        wait_for_all(&f);
+        for (int i = 0; i < ALL; i++)
+            assert_int_equal(callers[i].response.status, 200);
+        assert_int_equal(atomic_load(&c.came_meanwhile), 0);
+        assert_true(atomic_load(&c.busy_max) > 1);
+        assert_int_equal(bad_server_requests(f.server), ALL + CROWD);
+        if (!round) {
+            int nth = -1;
+            sscanf(bad_server_seen(f.server, CROWD + 1), "GET /retry-after/%d ", &nth);
+            assert_in_range(nth, 0, CROWD - 1);
+        }
+        release_callers(callers, ALL);
         fixture_release(&f);
     }
+}
+
+/* A server that throttles for long: nobody is out of attempts while others get through. */
+static void throttling_goes_round(void **state)
+{
+    (void)state;
+    static caller callers[CROWD];
+    atomic_int left = 3 * CROWD;
+    fixture f;
+    fixture_init(&f, throttle_at_first, &left);
+    f.policy.attempts_max = 4;
+    f.policy.retry_after_max_ms = 1;
+    for (int i = 0; i < CROWD; i++)
+        start_call(&f, &callers[i], bad_server_url(f.server, "/with"));
+    wait_for_all(&f);
+    for (int i = 0; i < CROWD; i++) {
+        assert_int_equal(callers[i].response.status, 200);
+        assert_int_equal(callers[i].response.attempts, 4);
+    }
+    release_callers(callers, CROWD);
+    fixture_release(&f);
 }
 
 /* -- Limits ------------------------------------------------------------------------------------ */
@@ -280,21 +337,28 @@ static void connections_per_host_are_bounded(void **state)
     fixture_release(&f);
 }
 
+static bool answer_at_leisure(bad_request *r, void *arg)
+{
+    (void)arg;
+    return bad_pause(r, 40) && bad_reply(r, "200 OK", "", "good");
+}
+
 static void time_in_the_queue_is_no_timeout(void **state)
 {
     (void)state;
-    static caller callers[CROWD];
+    enum { COUNT = 24 };
+    static caller callers[COUNT];
     fixture f;
-    fixture_init(&f, answer_after_a_while, NULL);
+    fixture_init(&f, answer_at_leisure, NULL);
     f.policy.connections_per_host = 1;
-    f.policy.timeout_ms = 3 * CROWD / 2; /* less than they take one after the other */
+    f.policy.timeout_ms = 40 * COUNT - 100; /* less than they take one after the other */
     f.policy.elapsed_max_ms = f.policy.timeout_ms;
-    for (int i = 0; i < CROWD; i++)
+    for (int i = 0; i < COUNT; i++)
         start_call(&f, &callers[i], bad_server_url(f.server, "/"));
     wait_for_all(&f);
-    for (int i = 0; i < CROWD; i++)
+    for (int i = 0; i < COUNT; i++)
         assert_int_equal(callers[i].response.status, 200);
-    release_callers(callers, CROWD);
+    release_callers(callers, COUNT);
     fixture_release(&f);
 }
 
@@ -325,48 +389,151 @@ static void waiting_for_the_rate_is_not_elapsed_time(void **state)
     fixture f;
     rate_limit rate;
     fixture_init(&f, fail_at_first, NULL);
-    assert_int_equal(rate_limit_init(&rate, "20/s", NULL), 0);
+    assert_int_equal(rate_limit_init(&rate, "100/m", NULL), 0);
     f.policy.rate = &rate;
-    f.policy.attempts_max = 5;
-    f.policy.elapsed_max_ms = 45; /* less than the rate's four times 50 ms */
+    f.policy.attempts_max = 2;
+    f.policy.elapsed_max_ms = 500; /* less than the rate's 600 ms */
     f.policy.backoff_ms = 0;
-    fixture_get(&f, "/503/4");
-    assert_response(&f, 200, 5, "");
+    fixture_get(&f, "/503/1");
+    assert_response(&f, 200, 2, "");
     fixture_release(&f);
 }
 
 /* -- A busy thread ----------------------------------------------------------------------------- */
 
-static bool answer_ok(bad_request *r, void *arg)
+/* Half an answer at once, and the rest after the client's thread has computed. */
+static bool answer_in_halves(bad_request *r, void *arg)
 {
-    (void)arg;
-    return bad_reply(r, "200 OK", "", "good");
+    atomic_bool *computed = arg;
+    bool alive = bad_send(r, "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf");
+    while (alive && !atomic_load(computed))
+        alive = bad_pause(r, 1);
+    return alive && bad_pause(r, 5) && bad_send(r, "half");
 }
 
-/* Computes until the server has answered and the timeout has passed. */
+typedef struct computation {
+    fixture *f;
+    atomic_bool computed;
+} computation;
+
+/* Longer than the timeout, and until the server has something to say. */
 static void compute(void *arg)
 {
-    fixture *f = arg;
-    uint64_t end = clock_now_ns() + (uint64_t)(f->policy.timeout_ms + 50) * NS_PER_MS;
-    while (clock_now_ns() < end || bad_server_requests(f->server) < 1)
+    computation *c = arg;
+    uint64_t end = clock_now_ns() + (uint64_t)(c->f->policy.timeout_ms + 50) * NS_PER_MS;
+    while (clock_now_ns() < end || bad_server_requests(c->f->server) < 1)
         ;
+    atomic_store(&c->computed, true);
 }
 
 static void a_busy_thread_is_no_timeout(void **state)
 {
     (void)state;
     fixture f;
-    fixture_init(&f, answer_ok, NULL);
-    f.policy.timeout_ms = 60;
+    computation c = { .f = &f };
+    fixture_init(&f, answer_in_halves, &c.computed);
+    f.policy.timeout_ms = 200;
     caller callers[1];
     start_call(&f, &callers[0], bad_server_url(f.server, "/"));
     http_engine_poll(f.engine); /* sends it */
-    assert_int_equal(http_engine_start(f.engine, compute, &f, NULL), 0);
+    assert_int_equal(http_engine_start(f.engine, compute, &c, NULL), 0);
     wait_for_all(&f);
     assert_int_equal(callers[0].response.status, 200);
     assert_int_equal(callers[0].response.attempts, 1);
     release_callers(callers, 1);
     fixture_release(&f);
+}
+
+/* A server whose queue of connections is full, until the client's thread has computed. */
+typedef struct full_server {
+    http_policy *policy;
+    int listener, filler;
+    struct sockaddr_in address;
+    pthread_t thread;
+} full_server;
+
+static void full_server_init(full_server *s, http_policy *policy)
+{
+    socklen_t size = sizeof s->address;
+    *s = (full_server){ .policy = policy, .address.sin_family = AF_INET,
+                        .address.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    s->listener = socket(AF_INET, SOCK_STREAM, 0);
+    s->filler = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(s->listener, (struct sockaddr *)&s->address, size), 0);
+    assert_int_equal(getsockname(s->listener, (struct sockaddr *)&s->address, &size), 0);
+    assert_int_equal(listen(s->listener, 0), 0);
+    assert_int_equal(connect(s->filler, (struct sockaddr *)&s->address, size), 0);
+}
+
+static void *answer_one(void *arg)
+{
+    full_server *s = arg;
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    char request[4096];
+    int fd = accept(s->listener, NULL, NULL);
+    if (recv(fd, request, sizeof request, 0) > 0 &&
+        send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) > 0)
+        recv(fd, request, sizeof request, 0); /* until the client hangs up */
+    close(fd);
+    return NULL;
+}
+
+static void compute_then_serve(void *arg)
+{
+    full_server *s = arg;
+    uint64_t end = clock_now_ns() + (uint64_t)(s->policy->connect_timeout_ms + 50) * NS_PER_MS;
+    while (clock_now_ns() < end)
+        ;
+    close(accept(s->listener, NULL, NULL)); /* there is room now */
+    pthread_create(&s->thread, NULL, answer_one, s);
+}
+
+/* libcurl's clock runs on while the thread is busy. */
+static void a_busy_thread_is_no_connect_timeout(void **state)
+{
+    (void)state;
+    fixture f;
+    full_server s;
+    fixture_init(&f, NULL, NULL);
+    full_server_init(&s, &f.policy);
+    f.policy.connect_timeout_ms = 150;
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/", ntohs(s.address.sin_port));
+    caller callers[1];
+    start_call(&f, &callers[0], url);
+    http_engine_poll(f.engine); /* begins to connect */
+    assert_int_equal(http_engine_start(f.engine, compute_then_serve, &s, NULL), 0);
+    wait_for_all(&f);
+    assert_str(callers[0].response.error, "");
+    assert_int_equal(callers[0].response.status, 200);
+    assert_int_equal(callers[0].response.attempts, 1);
+    release_callers(callers, 1);
+    fixture_release(&f);
+    pthread_join(s.thread, NULL);
+    close(s.listener);
+    close(s.filler);
+}
+
+/* The real thing. */
+static void no_connection_in_time(void **state)
+{
+    (void)state;
+    fixture f;
+    full_server s;
+    fixture_init(&f, NULL, NULL);
+    full_server_init(&s, &f.policy);
+    f.policy.connect_timeout_ms = 30;
+    f.policy.attempts_max = 2;
+    char url[64], error[128];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/", ntohs(s.address.sin_port));
+    snprintf(error, sizeof error,
+             "no connection to 127.0.0.1:%d within 30 ms (http.connect_timeout)",
+             ntohs(s.address.sin_port));
+    fixture_get(&f, url);
+    assert_response(&f, 0, 2, error);
+    fixture_release(&f);
+    close(s.listener);
+    close(s.filler);
 }
 
 int main(int argc, char **argv)
@@ -383,11 +550,14 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_attempt_ends_with_the_time_of_all),
         cmocka_unit_test(retry_after_is_cut_and_holds_the_host),
         cmocka_unit_test(a_crowd_comes_back_one_by_one),
+        cmocka_unit_test(throttling_goes_round),
         cmocka_unit_test(connections_per_host_are_bounded),
         cmocka_unit_test(time_in_the_queue_is_no_timeout),
         cmocka_unit_test(a_rate_is_kept),
         cmocka_unit_test(waiting_for_the_rate_is_not_elapsed_time),
         cmocka_unit_test(a_busy_thread_is_no_timeout),
+        cmocka_unit_test(a_busy_thread_is_no_connect_timeout),
+        cmocka_unit_test(no_connection_in_time),
     };
     return TEST_MAIN(argc, argv, tests);
 }
