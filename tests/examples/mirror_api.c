@@ -6,14 +6,16 @@
  *   /status/N      status N
  *   /say/TEXT      TEXT, percent-decoded, with status 200
  *   /together/N    answers when N of these are waiting
+ *   /gate/…        as /mirror/…, once the gate is open; says "a call waits" when the first has to
  *   /stall         no answer
  *
  * It prints "listening on URL", and at its end how many requests it had, how many at once, and how
- * long it was from the first to the last. One thread.
+ * long it was from the first to the last. SIGUSR1 opens the gate, SIGUSR2 closes it. One thread.
  */
 #include <arpa/inet.h>
 #include <cjson/cJSON.h>
 #include <microhttpd.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,8 +29,8 @@ enum { BODY_MAX = 1 << 16, KEYS_MAX = 4096 };
 
 typedef struct request {
     struct MHD_Connection *connection;
-    struct request *next; /* of those that wait for others */
-    bool together;
+    struct request *next; /* of those that wait */
+    bool together, through;
     size_t size;
     char body[BODY_MAX + 1];
 } request;
@@ -129,6 +131,50 @@ static enum MHD_Result wait_for_others(struct MHD_Connection *connection, long c
     return MHD_YES;
 }
 
+/* -- The gate: the main thread opens it -------------------------------------------------------- */
+
+static struct {
+    pthread_mutex_t mutex;
+    /* under the mutex */
+    request *waiting;
+    bool open;
+} gate = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+/* False: it has to wait. */
+static bool gate_pass(struct MHD_Connection *connection, request *r)
+{
+    pthread_mutex_lock(&gate.mutex);
+    bool pass = gate.open || r->through;
+    if (!pass) {
+        if (!gate.waiting) {
+            printf("a call waits\n");
+            fflush(stdout);
+        }
+        r->connection = connection;
+        r->through = true;
+        r->next = gate.waiting;
+        gate.waiting = r;
+        MHD_suspend_connection(connection);
+    }
+    pthread_mutex_unlock(&gate.mutex);
+    return pass;
+}
+
+static void gate_set(bool open)
+{
+    pthread_mutex_lock(&gate.mutex);
+    gate.open = open;
+    for (request *r = open ? gate.waiting : NULL, *next; r; r = next) {
+        next = r->next;
+        MHD_resume_connection(r->connection);
+    }
+    if (open)
+        gate.waiting = NULL;
+    pthread_mutex_unlock(&gate.mutex);
+    printf("%s\n", open ? "open" : "closed");
+    fflush(stdout);
+}
+
 static const char *behind(const char *path, const char *prefix)
 {
     size_t size = strlen(prefix);
@@ -141,6 +187,8 @@ static enum MHD_Result answer(struct MHD_Connection *connection, const char *pat
     const char *rest;
     if (behind(path, "/mirror/"))
         return mirror(connection, path, method, r);
+    if (behind(path, "/gate/"))
+        return gate_pass(connection, r) ? mirror(connection, path, method, r) : MHD_YES;
     if ((rest = behind(path, "/fields/")))
         return fields(connection, strtol(rest, NULL, 10));
     if ((rest = behind(path, "/flaky/")))
@@ -212,6 +260,8 @@ int main(void)
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
     sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGUSR1);
+    sigaddset(&ends, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
     signal(SIGPIPE, SIG_IGN);
     struct MHD_Daemon *server = MHD_start_daemon(
@@ -226,8 +276,9 @@ int main(void)
     }
     printf("listening on http://127.0.0.1:%u\n", info->port);
     fflush(stdout);
-    int signal_number;
-    sigwait(&ends, &signal_number);
+    int number;
+    while (sigwait(&ends, &number) == 0 && (number == SIGUSR1 || number == SIGUSR2))
+        gate_set(number == SIGUSR1);
     fprintf(stderr, "mirror_api: %lu requests, %lu at once, in %.0f ms\n", request_count, open_max,
             last_ms - first_ms);
     fflush(stderr);

@@ -1,7 +1,8 @@
 #!/bin/bash
+# only: release
 # User code that crashes, hangs and leaves processes behind, and processes that are killed from
-# outside, on executors that are processes: the result is that of an undisturbed run, or the job fails
-# with the first cause. Afterwards no process and no temporary file is left (run_case looks for them).
+# outside: the result is that of an undisturbed run, or the job fails with the first cause.
+# Afterwards no process and no temporary file is left (run_case looks for them).
 . "$(dirname "$0")/../script.bash"
 
 faulty=$build/tests/faults/faulty
@@ -371,10 +372,22 @@ case_an_interrupted_task_that_is_deaf()
 
 # -- Calls -----------------------------------------------------------------------------------------
 
-# The gate of mirror_api holds all calls until it is opened.
+# gate open|closed: the gate of mirror_api, which holds all calls until it is opened.
+gate()
+{
+    local line
+    case $1 in
+    open) kill -USR1 "$server" ;;
+    closed) kill -USR2 "$server" ;;
+    esac
+    while read -r -u "$server_out" line && [ "$line" != "$1" ]; do
+        : # more calls that wait
+    done
+}
+
 case_kill_workers_that_call()
 {
-    local victim line master
+    local victim line
     seq 200 | sed 's/.*/&,row &/; 1i id,text' >in.csv
     start_server "$build/tests/examples/mirror_api"
     run 0 "$build/examples/api_call" in.csv calm.csv --url "$url/mirror/{id}"
@@ -390,14 +403,33 @@ case_kill_workers_that_call()
         else
             kill -KILL $(children_of "$driver" rdd-supervisor)
         fi
-        kill -USR1 "$server" # opens the gate, and closes it when it has been empty for once
+        gate open
         ends_with 0
         same calm.csv out.csv
         rm out.csv
-        kill -USR2 "$server"
+        gate closed
     done
     stop_server
     only in.csv calm.csv
+}
+
+case_interrupt_calls()
+{
+    local line master signal
+    seq 200 | sed '1i id' >in.csv
+    start_server "$build/tests/examples/mirror_api"
+    for master in "${MASTERS[@]}"; do
+        env --default-signal "$build/examples/api_call" in.csv out.csv --url "$url/gate/{id}" \
+            --master "$master" >"$out" 2>"$err" &
+        driver=$!
+        read -r -u "$server_out" line
+        kill -INT "$driver"
+        ends_with 130
+        only in.csv
+        gate open
+        gate closed
+    done
+    stop_server
 }
 
 run_cases faults

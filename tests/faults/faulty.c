@@ -1,10 +1,10 @@
-/* faulty: a job over 6,000 numbers in 60 partitions, some of which do harm, for tests of what survives.
+/* faulty: a job over 6,000 numbers in 60 partitions, some of which do harm.
  *
  *     faulty WHAT DIR [OUTPUT]
  *
  * Prints a line for each number, or saves the lines to OUTPUT. DIR is where the parts of a test
- * leave each other signs: files. WHAT is one of these; a number that ends in 50 of the partitions 1,
- * 21 and 41 does it, or in those marked * only the one in partition 1:
+ * leave each other signs: files. WHAT is one of these; number 50 of partitions 1, 21, 41 does it,
+ * or in those marked * that of partition 1 alone:
  *
  *     calm           nothing
  *     K-once         once only: the first that comes to it. *
@@ -15,8 +15,8 @@
  *                    that has begun
  *     deaf-alone     the same without a failure
  *
- * K is segv, abort, exit, kill (SIGKILL to its own process), overflow (of the stack), fail (rdd_fail)
- * or stray (leaves a child behind that has a session of its own; does no further harm).
+ * K is segv, abort, exit, kill (SIGKILL to its own process), overflow (of the stack), fail
+ * (rdd_fail) or stray (leaves a child behind that has a session of its own, and does no harm else).
  * `K-thrice-beside`: one after the other, and partition 0 is at work each time.
  */
 #include <rdd.h>
@@ -25,7 +25,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,7 +33,7 @@ enum { COUNT = 6000, PARTITIONS = 60, FIRST = 150, STEP = 2000, HARMS = 3 };
 
 RDD_STRUCT(fault, (rdd_str, kind), (rdd_str, dir), (bool, always), (bool, thrice), (bool, beside));
 
-/* ---- signs -------------------------------------------------------------------------------------- */
+/* ---- signs ----------------------------------------------------------------------------------- */
 
 static void sign_path(rdd_str dir, const char *name, long number, char path[600])
 {
@@ -64,9 +64,16 @@ static void nap(void)
     nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
 }
 
-/* ---- harm --------------------------------------------------------------------------------------- */
+/* ---- harm ------------------------------------------------------------------------------------ */
 
 static volatile int sink;
+
+/* Not through NULL: the sanitizer for undefined behaviour would end the process in its own way. */
+static void write_where_nothing_is(void)
+{
+    volatile char *page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    *page = 1;
+}
 
 __attribute__((noinline)) static int overflow(int depth)
 {
@@ -96,7 +103,7 @@ static void leave_a_stray(rdd_task *task)
 static void harm(rdd_task *task, rdd_str kind)
 {
     if (rdd_str_equal(kind, RDD_STR("segv")))
-        *(volatile int *)(uintptr_t)sink = 1;
+        write_where_nothing_is();
     else if (rdd_str_equal(kind, RDD_STR("abort")))
         abort();
     else if (rdd_str_equal(kind, RDD_STR("exit")))
@@ -172,7 +179,7 @@ RDD_MAP(deaf, int64_t, x, rdd_str, fault)
     return rdd_format(task, "%lld", (long long)x);
 }
 
-/* ---- main --------------------------------------------------------------------------------------- */
+/* ---- main ------------------------------------------------------------------------------------ */
 
 static rdd *job_of(rdd_context *ctx, const char *what, const char *dir)
 {
