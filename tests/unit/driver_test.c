@@ -384,7 +384,11 @@ static void an_iterator_of_another_type(void **state)
     end(ctx);
 }
 
-RDD_MAP(always_fails, int64_t, x, int64_t) { rdd_count_up(task, "tries", 1); rdd_fail(task, "no"); return x; }
+RDD_MAP(always_fails, int64_t, x, int64_t)
+{
+    rdd_fail(task, "no");
+    return x;
+}
 
 static void settings_end_with_their_context(void **state)
 {
