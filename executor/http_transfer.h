@@ -23,7 +23,7 @@ typedef struct transfer {
     void *easy;
     http_sockets *sockets;
     exchange *exchange;
-    struct transfer *next; /* in the idle list */
+    struct transfer *next, *previous; /* among those that run; next: in the idle list */
     buf url, answer;
     size_t headers_size;   /* received */
     unsigned sent_count;

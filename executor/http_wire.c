@@ -24,7 +24,7 @@ struct wire {
     uint64_t timer_ns;  /* when libcurl wants to be called again */
     uint64_t looked_ns;
     exchange *first, *last; /* that are through */
-    transfer *idle;
+    transfer *idle, *first_running;
     size_t running, running_peak, connections_kept;
     transfer_options options;
 };
@@ -73,6 +73,21 @@ static bool environment_has_proxy(void)
     return false;
 }
 
+static bool make_multi(wire *w)
+{
+    w->timer_ns = CLOCK_NEVER;
+    w->connections_kept = 0;
+    w->multi = curl_multi_init();
+    if (!w->multi)
+        return false;
+    curl_multi_setopt(w->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(w->multi, CURLMOPT_SOCKETDATA, w);
+    curl_multi_setopt(w->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(w->multi, CURLMOPT_TIMERDATA, w);
+    curl_multi_setopt(w->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    return true;
+}
+
 int wire_new(wire **ret, rdd_str ca_bundle, rdd_error *err)
 {
     pthread_once(&curl_once, init_curl);
@@ -85,17 +100,10 @@ int wire_new(wire **ret, rdd_str ca_bundle, rdd_error *err)
     int code = http_sockets_init(&w->sockets, err);
     if (code < 0)
         return free(w), code;
-    w->multi = curl_multi_init();
-    if (!w->multi)
-        return wire_free(w), error_set_memory(err, "starting an HTTP engine");
-    w->timer_ns = CLOCK_NEVER;
     w->looked_ns = clock_now_ns();
     w->options = (transfer_options){ &w->sockets, environment_has_proxy(), ca_bundle };
-    curl_multi_setopt(w->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(w->multi, CURLMOPT_SOCKETDATA, w);
-    curl_multi_setopt(w->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    curl_multi_setopt(w->multi, CURLMOPT_TIMERDATA, w);
-    curl_multi_setopt(w->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    if (!make_multi(w))
+        return wire_free(w), error_set_memory(err, "starting an HTTP engine");
     *ret = w;
     return 0;
 }
@@ -119,6 +127,7 @@ void *wire_free(wire *w)
 
 static void come_back(wire *w, exchange *x)
 {
+    x->back = true;
     x->next = NULL;
     if (w->last)
         w->last->next = x;
@@ -140,6 +149,7 @@ static void keep_connections(wire *w)
 
 void wire_start(wire *w, exchange *x)
 {
+    x->back = false;
     x->status = x->os_errno = 0;
     x->answer = x->content_type = x->retry_after = x->date = x->redirect_url = (rdd_str){ 0 };
     x->detail = "";
@@ -153,11 +163,17 @@ void wire_start(wire *w, exchange *x)
         come_back(w, x);
         return;
     }
-    if (!transfer_begin(t, x) || curl_multi_add_handle(w->multi, t->easy) != CURLM_OK) {
+    if (!transfer_begin(t, x) || (!w->multi && !make_multi(w)) ||
+        curl_multi_add_handle(w->multi, t->easy) != CURLM_OK) {
         x->fault = WIRE_MEMORY;
         come_back(w, x);
         return;
     }
+    t->previous = NULL;
+    t->next = w->first_running;
+    if (t->next)
+        t->next->previous = t;
+    w->first_running = t;
     w->running++;
     keep_connections(w);
 }
@@ -165,6 +181,12 @@ void wire_start(wire *w, exchange *x)
 static void take_off(wire *w, transfer *t)
 {
     curl_multi_remove_handle(w->multi, t->easy);
+    if (t->previous)
+        t->previous->next = t->next;
+    else
+        w->first_running = t->next;
+    if (t->next)
+        t->next->previous = t->previous;
     ASSERT(w->running > 0);
     w->running--;
 }
@@ -179,9 +201,26 @@ void wire_forget(wire *w, exchange *x)
     w->idle = t;
 }
 
+/* One that could not even begin waits for the next step. */
+static void drop_from_back(wire *w, exchange *x)
+{
+    exchange *before = NULL, *at = w->first;
+    for (; at != x; at = at->next)
+        before = at;
+    if (before)
+        before->next = x->next;
+    else
+        w->first = x->next;
+    if (w->last == x)
+        w->last = before;
+}
+
 void wire_stop(wire *w, exchange *x)
 {
-    take_off(w, x->transfer);
+    if (x->back)
+        drop_from_back(w, x);
+    else
+        take_off(w, x->transfer);
     wire_forget(w, x);
 }
 
@@ -203,11 +242,31 @@ static void collect(wire *w)
 
 /* -- The loop ---------------------------------------------------------------------------------- */
 
+/* libcurl had no memory: it may have lost sight of any transfer, and 7.88 leaves tables behind that
+ * crash it later. All begin anew. */
+static void start_over(wire *w)
+{
+    for (transfer *t; (t = w->first_running);) {
+        take_off(w, t);
+        t->exchange->fault = WIRE_MEMORY;
+        come_back(w, t->exchange);
+    }
+    curl_multi_cleanup(w->multi);
+    make_multi(w); /* without one no transfer can begin */
+}
+
+/* Lets libcurl go on with a socket or its timers. */
+static void act(wire *w, curl_socket_t fd, int bits)
+{
+    int running;
+    if (curl_multi_socket_action(w->multi, fd, bits, &running) != CURLM_OK)
+        start_over(w);
+}
+
 static void run_timer(wire *w)
 {
     w->timer_ns = CLOCK_NEVER; /* libcurl says when the next one is */
-    int running;
-    curl_multi_socket_action(w->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    act(w, CURL_SOCKET_TIMEOUT, 0);
 }
 
 exchange *wire_step(wire *w, uint64_t deadline_ns)
@@ -221,10 +280,8 @@ exchange *wire_step(wire *w, uint64_t deadline_ns)
     socket_event events[SOCKET_EVENTS_MAX];
     size_t count = http_sockets_wait(&w->sockets, timeout_ms, events);
     w->looked_ns = clock_now_ns();
-    for (size_t i = 0; i < count; i++) {
-        int running;
-        curl_multi_socket_action(w->multi, events[i].fd, events[i].bits, &running);
-    }
+    for (size_t i = 0; i < count; i++)
+        act(w, events[i].fd, events[i].bits);
     if (w->timer_ns <= w->looked_ns)
         run_timer(w);
     collect(w);

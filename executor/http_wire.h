@@ -57,6 +57,7 @@ typedef struct exchange {
 
     struct transfer *transfer; /* the wire's; NULL: not on the wire */
     struct exchange *next;     /* in what wire_step() returns */
+    bool back;                 /* it came back, or will from the next step */
 } exchange;
 
 /* `ca_bundle`: PEM certificates to trust instead of the system's, or size 0; outlives the wire. */
