@@ -276,7 +276,8 @@ RDD_SCALAR_(rdd_bytes, RDD_KIND_BYTES)
 
 #define RDD_MEMBER_(S, pair) RDD_MEMBER_PAIR_ pair
 #define RDD_MEMBER_PAIR_(T, field) T field;
-#define RDD_FIELD_(S, pair) { RDD_FIELD_NAME_ pair, RDD_FIELD_TYPE_ pair, RDD_FIELD_AT_(S, RDD_FIELD_ID_ pair) },
+#define RDD_FIELD_(S, pair) \
+    { RDD_FIELD_NAME_ pair, RDD_FIELD_TYPE_ pair, RDD_FIELD_AT_(S, RDD_FIELD_ID_ pair) },
 #define RDD_FIELD_NAME_(T, field) #field
 #define RDD_FIELD_TYPE_(T, field) RDD_TYPE(T)
 #define RDD_FIELD_ID_(T, field) field

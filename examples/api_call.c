@@ -2,9 +2,9 @@
  *
  *     build/examples/api_call data.csv out.csv --url 'https://api.example/v1/{id}' --concurrency 64
  *
- * {column} in the URL is that row's cell, percent-encoded; in --body it is JSON-escaped text. Without
- * --url the column `id` is the URL. The output has the input's columns, then the top-level fields of
- * the JSON answers, then _status, _error and _attempts.
+ * {column} in the URL is that row's cell, percent-encoded; in --body it is JSON-escaped text.
+ * Without --url the column `id` is the URL. The output has the input's columns, then the top-level
+ * fields of the JSON answers, then _status, _error and _attempts.
  *
  * Exit status: 0 when every row succeeded, or when failures stay within --max-errors; 1 when rows
  * failed, with a count by cause; 2 for wrong usage. Without --max-errors the output is complete all
@@ -153,7 +153,7 @@ static const char USAGE[] =
     "  --header 'N: V'    sent with every call; may be given again\n"
     "  --body TEMPLATE    what is sent; {column} is the cell, JSON-escaped\n"
     "  --concurrency N    calls in flight in each slot (default 16)\n"
-    "  --rate R           calls over all slots, as 50/s, 100/m or 9/h\n"
+    "  --rate R           calls over all slots of a process, as 50/s, 100/m or 9/h\n"
     "  --retries N        after a failed attempt (default 4)\n"
     "  --timeout S        seconds that one attempt may take (default 30)\n"
     "  --max-errors N|P%  stop when more rows fail, and write nothing\n"
@@ -236,7 +236,8 @@ static bool check_template(rdd_context *ctx, const char *option, rdd_str templat
     rdd_str piece;
     for (bool is_column; next_piece(&template, &piece, &is_column);)
         if (is_column && !cell_of(row, piece).data) {
-            rdd_report(ctx, 2, "%s: the input has no column '%.*s'", option, (int)piece.size, piece.data);
+            rdd_report(ctx, 2, "%s: the input has no column '%.*s'", option, (int)piece.size,
+                       piece.data);
             return false;
         }
     return true;

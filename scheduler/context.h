@@ -12,7 +12,12 @@
 #include <stdatomic.h>
 
 typedef enum explain_mode { EXPLAIN_NO, EXPLAIN_TEXT, EXPLAIN_DOT } explain_mode;
-typedef enum verbosity { VERBOSITY_AUTO, VERBOSITY_QUIET, VERBOSITY_PROGRESS, VERBOSITY_VERBOSE } verbosity;
+typedef enum verbosity {
+    VERBOSITY_AUTO,
+    VERBOSITY_QUIET,
+    VERBOSITY_PROGRESS,
+    VERBOSITY_VERBOSE,
+} verbosity;
 
 typedef enum master_kind { MASTER_LOCAL, MASTER_LOCAL_CLUSTER } master_kind;
 

@@ -78,7 +78,8 @@ bool bind_operator(rdd_context *ctx, const char *call, const char *site, const r
     }
     if (op->env && !env) {
         CLEANUP(buf_release) buf b = { 0 };
-        lineage_error(ctx, RDD_E_USAGE, call, site, "%s has an env: write RDD_WITH(%s, .field = …) for %s",
+        lineage_error(ctx, RDD_E_USAGE, call, site,
+                      "%s has an env: write RDD_WITH(%s, .field = …) for %s",
                       label, op->name, described(op->env, &b));
         return false;
     }

@@ -145,8 +145,8 @@ unfinished_work()
 
 long_lines()
 {
-    grep -nE '^.{101,}' "${code[@]}" |
-        sed -E 's/^([^:]*:[^:]*:)(.{60}).*/\1 over 100 columns: \2.../'
+    grep -nE '^.{111,}' "${code[@]}" |
+        sed -E 's/^([^:]*:[^:]*:)(.{60}).*/\1 over 110 columns: \2.../'
 }
 
 long_files()
