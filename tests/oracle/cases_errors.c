@@ -124,6 +124,10 @@ RDD_ORDER(bad_order, int64_t, a, b)
     return (a > b) - (a < b);
 }
 
+/* The call, and in `where` where it stands. On one line: compilers differ in what they call the line
+ * of a call over several. */
+#define SITED_CALL(where, ...) (where = RDD_SITE, __VA_ARGS__)
+
 /* With --oracle `real` is NULL, and on NULL nothing is done: the calls below need no condition. */
 static rdd *numbers(void)
 {
@@ -227,8 +231,9 @@ static void say_unequal(const char *site, const char *side)
 CASE(zip_of_unequal)
 {
     rdd *r = numbers(), *less = rdd_filter(r, not_bad);
-    rdd *left = rdd_zip(int_int, less, r); const char *left_site = RDD_SITE;
-    rdd *right = rdd_zip(int_int, r, less); const char *right_site = RDD_SITE;
+    const char *left_site, *right_site;
+    rdd *left = SITED_CALL(left_site, rdd_zip(int_int, less, r));
+    rdd *right = SITED_CALL(right_site, rdd_zip(int_int, r, less));
     rdd_count(left);
     say_unequal(left_site, "left");
     rdd_count(right);
@@ -251,15 +256,17 @@ RDD_MAP(scaled, int64_t, x, double, scale)
 static const char *site;
 
 /* Makes the call, which must be refused, and notes where it stands. On one line. */
-#define REFUSED(...) (site = RDD_SITE, (void)(__VA_ARGS__))
+#define REFUSED(...) ((void)SITED_CALL(site, __VA_ARGS__))
 
 #define EXPECT(...) say_error(oracle_text(__VA_ARGS__).data)
 
 CASE_ONCE(refused)
 {
     size_t count;
-    rdd *n = is_model() ? NULL : rdd_range(oracle.ctx, 0, 9, .partitions = 3); const char *of = RDD_SITE;
-    rdd *five = is_model() ? NULL : rdd_range(oracle.ctx, 0, 9, .partitions = 5); const char *at = RDD_SITE;
+    rdd_context *ctx = oracle.ctx; /* NULL with --oracle: then nothing is done */
+    const char *of, *at;
+    rdd *n = SITED_CALL(of, rdd_range(ctx, 0, 9, .partitions = 3));
+    rdd *five = SITED_CALL(at, rdd_range(ctx, 0, 9, .partitions = 5));
     REFUSED(rdd_map(n, length));
     EXPECT("rdd_map (%s): operator length (%s:%d) takes rdd_str, but range (%s) gives int64_t", site,
            length.op->file, length.op->line, of);

@@ -16,7 +16,7 @@ static int by_rank(const heap_order *order, const void *a, const void *b)
 enum { COUNT_MAX = 3000 };
 
 static entry all[COUNT_MAX];
-static char texts[COUNT_MAX][12];
+static char texts[COUNT_MAX][32];
 
 /* Elements with many equal ranks, numbered as they come. */
 static void make_entries(size_t count)
@@ -60,7 +60,7 @@ static void round_of(size_t count, size_t limit, bool reverse)
     make_entries(count);
     for (size_t i = 0; i < count; i++) {
         entry passing = all[i]; /* the heap must not keep what it was shown */
-        char text[12];
+        char text[32];
         memcpy(text, texts[i], sizeof text);
         passing.text.data = text;
         assert_int_equal(heap_offer(&h, &passing, NULL), 0);
