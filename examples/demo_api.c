@@ -83,7 +83,7 @@ static struct MHD_Response *json_response(char *text, enum MHD_ResponseMemoryMod
 
 static struct MHD_Response *error_response(const char *text)
 {
-    return json_response((char *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+    return json_response((char *)text, MHD_RESPMEM_PERSISTENT);
 }
 
 /* The index of two letters at `code`; -1 when they are none. */
@@ -141,7 +141,7 @@ static void load_countries(void)
 static void build_answers(void)
 {
     load_countries();
-    answers.help = response_new("text/plain", (char *)(uintptr_t)HELP, MHD_RESPMEM_PERSISTENT);
+    answers.help = response_new("text/plain", (char *)HELP, MHD_RESPMEM_PERSISTENT);
     answers.error = error_response("{\"error\":\"this one was meant to fail\"}");
     answers.not_found = error_response("{\"error\":\"there is no such page; try /\"}");
     answers.bad_method = error_response("{\"error\":\"that method does not go here; try /\"}");
@@ -155,7 +155,7 @@ static void destroy_answers(void)
                                       answers.bad_method, answers.no_json, answers.too_large };
     for (size_t i = 0; i < sizeof single / sizeof single[0]; i++)
         MHD_destroy_response(single[i]);
-    for (size_t i = 0; i < LETTERS * LETTERS; i++) {
+    for (size_t i = 0; i < sizeof answers.name / sizeof answers.name[0]; i++) {
         if (answers.country[i])
             MHD_destroy_response(answers.country[i]);
         free(answers.name[i]);

@@ -141,8 +141,7 @@ static fiber *stack_new(fiber_pool *pool, rdd_error *err)
                         pool->live_count + pool->idle_count + 1);
         return NULL;
     }
-    uintptr_t top = (uintptr_t)base + size - sizeof(fiber);
-    fiber *f = (fiber *)(top & ~(uintptr_t)63);
+    fiber *f = (fiber *)(void *)(base + ((size - sizeof(fiber)) & ~(size_t)63));
     *f = (fiber){ .pool = pool, .bottom = base + FIBER_GUARD_SIZE };
     context_init(&f->here, f->bottom, stack_size(f), fiber_main);
 #ifdef FIBER_TSAN

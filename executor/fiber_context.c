@@ -153,8 +153,9 @@ static void lay_out(uint64_t *frame, void (*start)(void))
 void context_init(context *c, void *bottom, size_t size, void (*start)(void))
 {
     /* Aligned to 16 bytes, as the stack is before any call. */
-    uintptr_t top = ((uintptr_t)bottom + size) & ~(uintptr_t)15;
-    uint64_t *frame = (uint64_t *)top - SAVED_WORDS;
+    char *top = (char *)bottom + size;
+    top -= (uintptr_t)top % 16;
+    uint64_t *frame = (uint64_t *)(void *)top - SAVED_WORDS;
     memset(frame, 0, SAVED_WORDS * sizeof *frame);
     lay_out(frame, start);
     c->stack = frame;

@@ -176,35 +176,43 @@ bool http_method_repeatable(const char *method)
 
 static int month_of(const char *name)
 {
-    static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char names[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
     for (int i = 0; i < 12; i++)
-        if (!strncasecmp(name, names + 3 * i, 3))
+        if (!strcasecmp(name, names[i]))
             return i;
     return -1;
 }
 
-/* Whole text or nothing. The C library's strptime() would ask the user's language. */
-static bool scan_date(const char *text, struct tm *ret)
+typedef struct http_date {
+    int year, day, hour, minute, second;
+    char month[4];
+} http_date;
+
+/* Sun, 06 Nov 1994 08:49:37 GMT */
+static bool scan_date(const char *text, http_date *d)
 {
-    char month[4], zone[4];
-    int day, year, hour, minute, second, end = 0;
-    if (sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d %3[A-Z]%n", &day, month, &year,
-               &hour, &minute, &second, zone, &end) == 7 && !text[end] && !strcmp(zone, "GMT")) {
-        /* Sun, 06 Nov 1994 08:49:37 GMT */
-    } else if (end = 0, sscanf(text, "%*9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d %3[A-Z]%n", &day,
-                               month, &year, &hour, &minute, &second, zone, &end) == 7 &&
-               end && !text[end] && !strcmp(zone, "GMT")) {
-        year += year < 70 ? 2000 : 1900; /* Sunday, 06-Nov-94 08:49:37 GMT */
-    } else if (end = 0, sscanf(text, "%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", month, &day,
-                               &hour, &minute, &second, &year, &end) == 6 && end && !text[end]) {
-        /* Sun Nov  6 08:49:37 1994 */
-    } else {
-        return false;
-    }
-    *ret = (struct tm){ .tm_year = year - 1900, .tm_mon = month_of(month), .tm_mday = day,
-                        .tm_hour = hour, .tm_min = minute, .tm_sec = second };
-    return ret->tm_mon >= 0 && day >= 1 && day <= 31 && hour >= 0 && hour <= 23 && minute >= 0 &&
-           minute <= 59 && second >= 0 && second <= 60 && year >= 1900;
+    int end = 0;
+    return sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &d->day, d->month,
+                  &d->year, &d->hour, &d->minute, &d->second, &end) == 6 && end && !text[end];
+}
+
+/* Sunday, 06-Nov-94 08:49:37 GMT */
+static bool scan_old_date(const char *text, http_date *d)
+{
+    int end = 0;
+    bool read = sscanf(text, "%*9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n", &d->day, d->month,
+                       &d->year, &d->hour, &d->minute, &d->second, &end) == 6;
+    d->year += d->year < 70 ? 2000 : 1900;
+    return read && end && !text[end];
+}
+
+/* Sun Nov  6 08:49:37 1994 */
+static bool scan_c_date(const char *text, http_date *d)
+{
+    int end = 0;
+    return sscanf(text, "%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", d->month, &d->day, &d->hour,
+                  &d->minute, &d->second, &d->year, &end) == 6 && end && !text[end];
 }
 
 bool http_date_read(rdd_str text, int64_t *ret)
@@ -214,8 +222,13 @@ bool http_date_read(rdd_str text, int64_t *ret)
         return false;
     memcpy(copy, text.data, text.size);
     copy[text.size] = 0;
-    struct tm when;
-    if (!scan_date(copy, &when))
+    http_date d = { 0 };
+    if (!scan_date(copy, &d) && !scan_old_date(copy, &d) && !scan_c_date(copy, &d))
+        return false;
+    struct tm when = { .tm_year = d.year - 1900, .tm_mon = month_of(d.month), .tm_mday = d.day,
+                       .tm_hour = d.hour, .tm_min = d.minute, .tm_sec = d.second };
+    if (when.tm_mon < 0 || d.day < 1 || d.day > 31 || d.hour < 0 || d.hour > 23 || d.minute < 0 ||
+        d.minute > 59 || d.second < 0 || d.second > 60 || d.year < 1900)
         return false;
     *ret = timegm(&when);
     return true;

@@ -76,7 +76,7 @@ transfer *transfer_new(const transfer_options *options)
 #endif
     if (!options->use_proxy)
         curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    struct curl_blob bundle = { (void *)(uintptr_t)options->ca_bundle.data, options->ca_bundle.size,
+    struct curl_blob bundle = { (void *)options->ca_bundle.data, options->ca_bundle.size,
                                 CURL_BLOB_NOCOPY };
     if (bundle.len)
         curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &bundle);
