@@ -366,6 +366,70 @@ CASE(pairs_many)
     say_collect(dual_flat_map_values(int_str, pairs, text_bursts));
 }
 
+/* ---- rows ----------------------------------------------------------------------------------- */
+
+static rdd_row model_set(rdd_row row, rdd_str name, rdd_str text)
+{
+    rdd_cell *cells = oracle_alloc((row.count + 1) * sizeof *cells);
+    size_t at = row.count;
+    for (size_t i = row.count; i-- > 0;) {
+        cells[i] = row.items[i];
+        at = rdd_str_equal(cells[i].name, name) ? i : at;
+    }
+    cells[at] = (rdd_cell){ name, text };
+    return (rdd_row){ at < row.count ? row.count : row.count + 1, cells };
+}
+
+/* Replaces a column, or adds it at the end; then both rows behind each other. */
+RDD_MAP(row_change, rdd_row, row, rdd_row)
+{
+    rdd_row other = rdd_row_set(task, row, RDD_STR("a"), RDD_STR("new"));
+    return rdd_row_concat(task, row, rdd_row_set(task, other, RDD_STR("b"), rdd_row_get(row, "a")));
+}
+
+static void row_change_model(maker *m, const void *env, const void *in, void *out)
+{
+    (void)m, (void)env;
+    rdd_row row = *(const rdd_row *)in, other = model_set(row, RDD_STR("a"), RDD_STR("new"));
+    rdd_str a = { 0, NULL };
+    for (size_t i = row.count; i-- > 0;)
+        a = rdd_str_equal(row.items[i].name, RDD_STR("a")) ? row.items[i].text : a;
+    other = model_set(other, RDD_STR("b"), a);
+    rdd_cell *cells = oracle_alloc((row.count + other.count) * sizeof *cells);
+    for (size_t i = 0; i < row.count + other.count; i++)
+        cells[i] = i < row.count ? row.items[i] : other.items[i - row.count];
+    *(rdd_row *)out = (rdd_row){ row.count + other.count, cells };
+}
+
+/* Rows through JSON and back: text stays text. */
+RDD_MAP(row_by_json, rdd_row, row, rdd_row)
+{
+    return rdd_row_from_json(task, rdd_to_json(task, rdd_row, row));
+}
+
+static void row_by_json_model(maker *m, const void *env, const void *in, void *out)
+{
+    (void)m, (void)env;
+    *(rdd_row *)out = *(const rdd_row *)in;
+}
+
+CASE(rows)
+{
+    size_t count = random_count();
+    rdd_row *items = oracle_alloc((count + 1) * sizeof *items);
+    for (size_t i = 0; i < count; i++) {
+        size_t width = (size_t)draw_below(4);
+        rdd_cell *cells = oracle_alloc((width + 1) * sizeof *cells);
+        for (size_t c = 0; c < width; c++)
+            cells[c] = (rdd_cell){ { 1, "abc" + c }, draw_below(4) ? random_word()
+                                                                   : (rdd_str){ 0, NULL } };
+        items[i] = (rdd_row){ width, cells };
+    }
+    dual all = dual_items(rdd_row, items, count);
+    say_collect(dual_map(all, row_change));
+    say_collect(dual_map(dual_map(all, row_by_json), row_by_json));
+}
+
 /* ---- numbering ------------------------------------------------------------------------------ */
 
 CASE(numbered)

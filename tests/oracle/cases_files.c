@@ -184,6 +184,20 @@ CASE(text_files)
     say_collect(dual_of(real, rdd_str, all.items, all.count));
 }
 
+/* Standard input, which can be read but once, by two datasets. */
+CASE_ONCE(text_stdin)
+{
+    text t;
+    text_begin(&t);
+    lines all = write_lines(t.out, 500, "\n");
+    const char *path = text_write(&t, "stdin.txt");
+    if (!is_model() && !freopen(path, "r", stdin))
+        abort();
+    dual d = text_dual("-", all);
+    say_collect(dual_union(d, text_dual("-", all)));
+    say_count(d);
+}
+
 /* ---- whole files, records ------------------------------------------------------------------- */
 
 static rdd_str base_name(rdd_str path)
@@ -266,11 +280,14 @@ static rdd_str random_cell(const table *t)
     return (rdd_str){ size, cell };
 }
 
+/* A quote that does not begin the cell is a character as any other, if the cell has no quotes around
+ * it: half of those that could be are written so. */
 static void put_cell(FILE *out, const table *t, rdd_str cell)
 {
-    bool quoted = draw_below(4) == 0;
+    bool quoted = draw_below(4) == 0, stray = draw_below(2);
     for (size_t i = 0; i < cell.size; i++)
-        quoted = quoted || !(cell.data[i] == 'a' || cell.data[i] == 'b');
+        quoted = quoted || !(cell.data[i] == 'a' || cell.data[i] == 'b' ||
+                             (stray && i && cell.data[i] == t->quote));
     if (!quoted) {
         put(out, cell);
         return;

@@ -136,6 +136,51 @@ CASE(records_at_once)
     say_count(dual_flat_map_(dual_range(0, 5000, 1), PLAIN_(thrice), AT_ONCE(16)));
 }
 
+/* ---- attempts and counters ------------------------------------------------------------------ */
+
+/* Fails at its first two attempts, after it counted. */
+RDD_MAP_PARTITIONS(third_time, int64_t, in, int64_t)
+{
+    for (int64_t x; rdd_next(in, &x);) {
+        rdd_count_up(task, "tries.elements", 1);
+        rdd_count_up(task, "tries.b", x);
+        rdd_emit(x * 10 + rdd_attempt(task));
+    }
+    rdd_count_up(task, "tries.a", 1);
+    if (rdd_attempt(task) < 2 && rdd_partition_index(task) % 2 == 0)
+        rdd_fail(task, "not yet");
+}
+
+static void say_one_counter(void *arg, const char *name, int64_t value)
+{
+    (void)arg;
+    say("%s %lld", name, (long long)value);
+}
+
+/* What failed attempts counted and gave is gone. Counters add up over the jobs of a process, so this
+ * is done once. */
+CASE_ONCE(attempts)
+{
+    enum { COUNT = 100 };
+    int64_t n = oracle.partitions;
+    if (is_model()) {
+        int64_t items[COUNT], sum = 0;
+        for (int64_t p = 0, x = 0; p < n; p++)
+            for (; x < (int64_t)model_cut(COUNT, (size_t)n, (size_t)p + 1); x++, sum += x - 1)
+                items[x] = x * 10 + (p % 2 == 0 ? 2 : 0);
+        say_items("collect", RDD_TYPE(int64_t), items, COUNT);
+        say_one_counter(NULL, "tries.a", n);
+        say_one_counter(NULL, "tries.b", sum);
+        say_one_counter(NULL, "tries.elements", COUNT);
+        return;
+    }
+    size_t count;
+    rdd *r = rdd_map_partitions(dual_range(0, COUNT, 1).real, third_time);
+    const int64_t *items = rdd_collect(r, int64_t, &count);
+    say_items("collect", RDD_TYPE(int64_t), items, count);
+    rdd_counters(oracle.ctx, "tries.", say_one_counter, NULL); /* in the order of their names */
+}
+
 /* ---- very long lineages --------------------------------------------------------------------- */
 
 DUAL_MAP(next, int64_t, x, int64_t)

@@ -262,6 +262,7 @@ static void add_all(model_part *to, const model_part *from, size_t size)
 dual dual_union_(dual a, dual b, rdd_options options)
 {
     model *m = model_new(a.model->type, a.model->count + b.model->count);
+    m->loose = a.model->loose || b.model->loose;
     for (size_t p = 0; p < m->count; p++)
         add_all(&m->parts[p],
                 p < a.model->count ? &a.model->parts[p] : &b.model->parts[p - a.model->count],
