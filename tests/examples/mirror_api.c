@@ -40,8 +40,9 @@ static struct flaky {
     int asked;
 } flaky[KEYS_MAX];
 
-static unsigned long request_count, open_count, open_max;
-static double first_ms, last_ms;
+/* Counted by the server's thread, read by main at the end. */
+static _Atomic unsigned long request_count, open_count, open_max;
+static _Atomic double first_ms, last_ms;
 static request *waiting;
 
 static double now_ms(void)
