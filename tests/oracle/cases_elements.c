@@ -421,7 +421,7 @@ CASE(rows)
         size_t width = (size_t)draw_below(4);
         rdd_cell *cells = oracle_alloc((width + 1) * sizeof *cells);
         for (size_t c = 0; c < width; c++)
-            cells[c] = (rdd_cell){ { 1, "abc" + c }, draw_below(4) ? random_word()
+            cells[c] = (rdd_cell){ { 1, &"abc"[c] }, draw_below(4) ? random_word()
                                                                    : (rdd_str){ 0, NULL } };
         items[i] = (rdd_row){ width, cells };
     }
