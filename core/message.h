@@ -43,6 +43,11 @@ typedef enum frame_type {
     FRAME_HEARTBEAT, /* a sign of life, with what the slots do */
     FRAME_LOG,       /* a line for the driver's stderr */
     FRAME_BYE,       /* the sender ends; from an executor with the reason */
+    FRAME_OPEN,      /* worker -> driver: a file of the driver's is to be read or written */
+    FRAME_CLOSE,     /* worker -> driver: no more of it is wanted, or all of it was written;
+                      * driver -> worker: how that went */
+    FRAME_LEASE,     /* executor -> driver: calls are wanted; driver -> executor: granted, held up */
+    FRAME_JOURNAL,   /* answers of calls, kept by the driver for another attempt */
     FRAME_TYPES,
 } frame_type;
 

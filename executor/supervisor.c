@@ -232,6 +232,10 @@ static void take_driver_frame(supervisor *s, const frame *f)
     case FRAME_BYE: take_bye(s); return;
     case FRAME_OUTCOMES:
     case FRAME_LOG:
+    case FRAME_OPEN:
+    case FRAME_CLOSE:
+    case FRAME_LEASE:
+    case FRAME_JOURNAL:
     case FRAME_TYPES: break;
     }
     error_set(&err, RDD_E_PROTOCOL, "a frame of type %d", (int)f->type);

@@ -223,6 +223,10 @@ static void take_frame(talker *t, const frame *f)
     case FRAME_OUTCOMES:
     case FRAME_HEARTBEAT:
     case FRAME_LOG:
+    case FRAME_OPEN:
+    case FRAME_CLOSE:
+    case FRAME_LEASE:
+    case FRAME_JOURNAL:
     case FRAME_TYPES: break;
     }
     give_up("a frame that is not for workers");

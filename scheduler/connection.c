@@ -359,6 +359,10 @@ static void take_frame(connection *c, const frame *f)
     case FRAME_FORGET:
     case FRAME_TASKS:
     case FRAME_CANCEL:
+    case FRAME_OPEN:
+    case FRAME_CLOSE:
+    case FRAME_LEASE:
+    case FRAME_JOURNAL:
     case FRAME_TYPES: break;
     }
     fail_protocol(c, "a frame that is not for a driver");

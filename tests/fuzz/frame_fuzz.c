@@ -51,6 +51,10 @@ static void decode(const frame *f)
     case FRAME_BYE: (void)bye_decode(f, &to.why); break;
     case FRAME_DATA:
     case FRAME_RESET:
+    case FRAME_OPEN:
+    case FRAME_CLOSE:
+    case FRAME_LEASE:
+    case FRAME_JOURNAL:
     case FRAME_TYPES: break;
     }
 }

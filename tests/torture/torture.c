@@ -2,11 +2,15 @@
  * or with one line that says that memory is out: no crash, no hang, no file left and, under the
  * address sanitizer, no leak.
  *
- *     torture DIR [every K] [seed N] [only N]     the options of rdd_init may follow
+ *     torture DIR [in ROLE] [every K] [seed N] [only N]     the options of rdd_init may follow
  *
  * Each job is a process of its own, forked before the library has begun. Allocations are those of
  * the library's own code (it is linked with malloc and its kin wrapped). `every K` takes only one
- * in K of them, beginning by the seed; `only N` takes the N-th alone and shows what it prints.
+ * in K of them, beginning by the seed; `only N` takes the N-th alone.
+ *
+ * ROLE is driver (the default), supervisor or worker. Of the latter two the first process that comes
+ * to its N-th allocation is the one in which it fails, and the job must end well: another takes its
+ * place.
  */
 #include <rdd.h>
 
@@ -40,12 +44,15 @@ static struct shared {
 } *shared;
 
 static atomic_bool armed;
+static const char *sign; /* of an executor's process: what the first one that fails makes */
 
 static bool fails_now(void)
 {
     if (!atomic_load_explicit(&armed, memory_order_relaxed))
         return false;
     if (atomic_fetch_add(&shared->count, 1) + 1 != shared->fail_at)
+        return false;
+    if (sign && mkdir(sign, 0777) < 0) /* another process was the first */
         return false;
     shared->frame_count = backtrace(shared->frames, FRAMES_MAX);
     atomic_store(&shared->failed, true);
@@ -153,10 +160,28 @@ static bool file_is_right(const char *path)
     return at == COUNT;
 }
 
+/* ---- executors: what to do comes in the environment ------------------------------------------ */
+
+static const char VARIABLE[] = "RDD_TORTURE"; /* "supervisor 17 /tmp/x/failed" */
+
+/* An executor's process arms itself. Nobody sees what it counts. */
+static void arm_executor(const char *role)
+{
+    static struct shared own;
+    static char order_role[32], order_sign[600];
+    const char *order = getenv(VARIABLE);
+    shared = &own;
+    if (order && sscanf(order, "%31s %ld %599s", order_role, &own.fail_at, order_sign) == 3 &&
+        strncmp(role, order_role, strlen(order_role)) == 0) {
+        sign = order_sign;
+        atomic_store(&armed, true);
+    }
+}
+
 /* ---- one run ------------------------------------------------------------------------------------
  * */
 
-static const char *directory;
+static const char *directory, *tortured = "driver";
 
 static void path_of(const char *name, char path[600])
 {
@@ -174,7 +199,14 @@ static _Noreturn void be_tortured(int argc, char **argv)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    atomic_store(&armed, true);
+    if (!strcmp(tortured, "driver")) {
+        atomic_store(&armed, true);
+    } else {
+        char path[600], order[700];
+        path_of("failed", path);
+        snprintf(order, sizeof order, "%s %ld %s", tortured, shared->fail_at, path);
+        setenv(VARIABLE, order, 1);
+    }
     int status = run_job(argc, argv, output);
     atomic_store(&armed, false);
     exit(status);
@@ -221,6 +253,8 @@ static const char *leftover(bool *ret_output)
     for (struct dirent *e; dir && (e = readdir(dir));) {
         if (!strcmp(e->d_name, "out"))
             *ret_output = true;
+        else if (!strcmp(e->d_name, "failed"))
+            shared->failed = true;
         else if (e->d_name[0] != '.' ? strcmp(e->d_name, "errors") != 0 : strlen(e->d_name) > 2)
             snprintf(name, sizeof name, "%s", e->d_name);
     }
@@ -238,12 +272,16 @@ static const char *judge(int status, const char *errors, int lines)
     const char *left = leftover(&has_output);
     bool good = has_output && file_is_right(output);
     unlink(output);
+    path_of("failed", output);
+    rmdir(output);
     if (status < 0)
         return "it hung";
     if (WIFSIGNALED(status))
         return "it crashed";
     if (left)
         return "a file was left";
+    if (strcmp(tortured, "driver") != 0)
+        return WEXITSTATUS(status) ? "it failed" : !good ? "the output is wrong" : NULL;
     if (WEXITSTATUS(status) == 0)
         return !good   ? "it ended well and the output is wrong"
                : lines ? "it ended well and said so"
@@ -291,8 +329,12 @@ int main(int argc, char **argv)
     long every = 1, only = 0;
     unsigned long seed = 0;
     int at = 2;
-    if (argc < 2 || !strncmp(argv[1], "--rdd-", 6)) /* an executor does not return from there */
-        return run_job(argc, argv, "");
+    if (argc == 2 && !strncmp(argv[1], "--rdd-", 6)) {
+        arm_executor(argv[1] + 6);
+        return run_job(argc, argv, ""); /* does not return from rdd_init */
+    }
+    if (argc < 2)
+        return 2;
     directory = argv[1];
     if (getrandom(&seed, 4, 0) != 4)
         seed = (unsigned long)getpid();
@@ -302,8 +344,10 @@ int main(int argc, char **argv)
             every = (long)number;
         else if (!strcmp(argv[at], "seed"))
             seed = number;
-        else
+        else if (!strcmp(argv[at], "only"))
             only = (long)number;
+        else
+            tortured = argv[at + 1];
     }
     argv[at - 1] = argv[0];
     void *frame[1];
@@ -323,6 +367,6 @@ int main(int argc, char **argv)
         torture(n, argc - at + 1, argv + at - 1, &failures);
     for (; !only && torture(n, argc - at + 1, argv + at - 1, &failures); n += every) {
     }
-    printf("%ld allocations, %d failures\n", atomic_load(&shared->count), failures);
+    printf("%ld allocations, %d failures\n", only ? 1 : n - every, failures);
     return failures ? 1 : 0;
 }

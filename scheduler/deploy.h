@@ -1,0 +1,53 @@
+/* deploy.h: from a shell on a node that has nothing to a running executor, over one channel.
+ *
+ * deploy_command() is what to exec on the node: one line, wrapped so that any login shell takes it.
+ * It starts the program at once if the node's cache has it; otherwise it says what the node is and
+ * what is missing, takes the missing files from its standard input, installs them atomically, and
+ * starts the program. Whatever a login shell prints before is skipped up to a nonce.
+ *
+ * (state, bytes) -> bytes: no descriptors, no threads, no clock. One of these serves one start.
+ */
+#ifndef RDD_DEPLOY_H
+#define RDD_DEPLOY_H
+
+#include "bundle.h"
+
+typedef struct deploy deploy;
+
+typedef struct deploy_options {
+    const char *label;   /* the host, for messages; copied */
+    const char *workdir; /* on the node, absolute; NULL: in the cache directory; copied */
+    uint64_t nonce;
+    bool reinstall;      /* do not believe what is in the cache: it was stale at HELLO */
+} deploy_options;
+
+typedef enum deploy_step {
+    DEPLOY_SHELL,   /* waiting for the nonce */
+    DEPLOY_PROBE,   /* the node is told apart: machine, directory */
+    DEPLOY_UPLOAD,
+    DEPLOY_START,   /* the program was told to start */
+    DEPLOY_STARTED, /* what comes now is the executor's */
+} deploy_step;
+
+/* `b` outlives it. */
+int deploy_new(deploy **ret, const bundle *b, const deploy_options *options, rdd_error *err);
+void *deploy_free(deploy *d);
+
+const char *deploy_command(const deploy *d);
+deploy_step deploy_at(const deploy *d);
+uint64_t deploy_uploaded(const deploy *d); /* bytes of files sent; 0 for a warm start */
+
+/* Bytes came from the node. Negative: it failed, in one line with host, step and fix. *ret_used:
+ * less than `size` only when it is DEPLOY_STARTED: the rest are the executor's. */
+int deploy_input(deploy *d, const char *bytes, size_t size, size_t *ret_used, rdd_error *err);
+
+/* What to write next, NULL when there is nothing; the caller says how much of it was written.
+ * Negative *ret_code: a file of the bundle could not be read. */
+const char *deploy_output(deploy *d, size_t *ret_size, int *ret_code, rdd_error *err);
+void deploy_wrote(deploy *d, size_t size);
+
+/* The stream ended before DEPLOY_STARTED: why, from what came, what was said on stderr, and how the
+ * command ended. */
+void deploy_ended(const deploy *d, rdd_str said, const char *how, rdd_error *ret);
+
+#endif

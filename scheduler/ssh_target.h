@@ -1,0 +1,47 @@
+/* ssh_target.h: a host with everything that is needed to reach it, resolved.
+ *
+ * Names, ports, users, identities, jump hosts and known_hosts files come from the user's ssh
+ * configuration: `ssh -G` tells, where there is an ssh; without one, OpenSSH's defaults hold. What
+ * the hosts grammar or --conf ssh.* says goes before.
+ */
+#ifndef RDD_SSH_TARGET_H
+#define RDD_SSH_TARGET_H
+
+#include "arena.h"
+#include "hosts.h"
+
+typedef enum ssh_host_key_policy {
+    SSH_HOST_KEY_YES,        /* must be known */
+    SSH_HOST_KEY_ACCEPT_NEW, /* one that was never seen is written down; a changed one is refused */
+} ssh_host_key_policy;
+
+typedef struct ssh_text_list {
+    const char **items;
+    size_t count;
+} ssh_text_list;
+
+typedef struct ssh_target {
+    const char *label;          /* host_describe(), for messages */
+    const char *alias;          /* what the user wrote: what the ssh program is called with */
+    const char *host_name;      /* what to connect to */
+    const char *host_key_alias; /* what known_hosts calls it; NULL: host_name (with the port) */
+    const char *user;
+    uint16_t port;
+    ssh_text_list identities;   /* files that exist, in order */
+    ssh_text_list known_hosts;  /* user's first, then the system's; they need not exist */
+    bool identities_only;
+    const char *agent;          /* socket; NULL: none */
+    const char *proxy_jump;     /* NULL: none */
+    const char *proxy_command;  /* NULL: none */
+    bool has_certificates;      /* CertificateFile, or a -cert.pub beside an identity */
+    bool has_security_key;      /* an identity is sk-* */
+    bool only_rsa;              /* all identities that are files are RSA, and there is no agent */
+    ssh_host_key_policy host_key;
+    uint64_t connect_timeout_ms;
+    const char *config_file;    /* --conf ssh.config: what ssh -F takes; NULL: the user's own */
+} ssh_target;
+
+/* Blocks while `ssh -G` runs (2 s at most). Everything lives in `a`. */
+int ssh_target_resolve(const host *h, arena *a, ssh_target *ret, rdd_error *err);
+
+#endif
