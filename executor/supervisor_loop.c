@@ -1,6 +1,7 @@
 #include "supervisor_loop.h"
 
 #include "clock.h"
+#include "cores.h"
 #include "descendants.h"
 #include "entry.h"
 #include "line_splitter.h"
@@ -12,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -406,13 +406,12 @@ static void flush_driver(loop *l)
 
 static void describe_self(hello *h)
 {
-    cpu_set_t cores;
     struct sysinfo machine = { 0 };
     sysinfo(&machine);
     *h = (hello){
         .digest = registry_digest(),
         .pid = (uint32_t)getpid(),
-        .cores = sched_getaffinity(0, sizeof cores, &cores) ? 1 : (uint32_t)CPU_COUNT(&cores),
+        .cores = cores_allowed(),
         .memory = (uint64_t)machine.totalram * machine.mem_unit,
     };
     snprintf(h->build_id, sizeof h->build_id, "%s", registry_build_id());

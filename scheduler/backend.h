@@ -1,7 +1,7 @@
 /* backend.h: what turns the scheduler's commands into work.
  *
  * One interface for threads of this process (backend_local), executors spawned by exec over
- * socketpairs (backend_process), and, later, nodes over SSH. A backend owns its threads. It answers
+ * socketpairs (backend_executors), and, later, nodes over SSH. A backend owns its threads. It answers
  * with events (event.h) through the sink it was given, from any thread; commands come from the
  * scheduler's thread only and never block for long.
  *
@@ -50,6 +50,5 @@ struct backend {
 };
 
 int backend_local_new(backend **ret, uint32_t slots, rdd_error *err);
-int backend_process_new(backend **ret, uint32_t executors, uint32_t slots, rdd_error *err);
 
 #endif

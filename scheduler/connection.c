@@ -18,7 +18,7 @@ struct connection {
     connection_options options;
     char *conf;
     enum { GREETING, UP, FAILED } phase;
-    bool up_untold;
+    bool up_untold, stale;
     hello theirs;
     rdd_error error;
     uint64_t heard_ns, next_heartbeat_ns;
@@ -51,8 +51,7 @@ int connection_new(connection **ret, const connection_options *options, uint64_t
     c->next_heartbeat_ns = now_ns + c->options.heartbeat_ns;
     c->lines.max = LINES_MAX;
     c->conf = malloc(options->setup.conf.size + 1);
-    c->progress = calloc(options->setup.slots, sizeof *c->progress);
-    if (!c->conf || !c->progress) {
+    if (!c->conf) {
         connection_free(c);
         return error_set_memory(err, "connecting to an executor");
     }
@@ -162,8 +161,21 @@ static bool is_same_program(connection *c, const hello *h)
                   "same program with the same libraries", c->name);
     else
         return true;
+    c->stale = h->nonce == c->options.nonce;
     fail(c, &err);
     return false;
+}
+
+/* A node may say that it has no processor, or more than anybody has. */
+static bool take_slots(connection *c, const hello *h)
+{
+    executor_setup *setup = &c->options.setup;
+    if (!setup->slots)
+        setup->slots = (uint32_t)u64_min(u64_max(h->cores, 1), SLOTS_MAX);
+    c->progress = calloc(setup->slots, sizeof *c->progress);
+    if (!c->progress)
+        fail_memory(c);
+    return c->progress;
 }
 
 static void take_hello(connection *c, const frame *f)
@@ -173,7 +185,7 @@ static void take_hello(connection *c, const frame *f)
         fail_protocol(c, "a malformed greeting");
         return;
     }
-    if (!is_same_program(c, &h))
+    if (!is_same_program(c, &h) || !take_slots(c, &h))
         return;
     c->theirs = h;
     c->phase = UP;
@@ -188,6 +200,16 @@ bool connection_came_up(connection *c, hello *ret)
     if (first && ret)
         *ret = c->theirs;
     return first;
+}
+
+uint32_t connection_slots(const connection *c)
+{
+    return c->options.setup.slots;
+}
+
+bool connection_is_stale(const connection *c)
+{
+    return c->stale;
 }
 
 /* -- Outcomes ---------------------------------------------------------------------------------- */

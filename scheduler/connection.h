@@ -1,6 +1,6 @@
 /* connection.h: the driver's side of the channel to one executor.
  *
- * (state, bytes, now) -> bytes, outcomes, lines. Owns no descriptor and no thread: backend_process
+ * (state, bytes, now) -> bytes, outcomes, lines. Owns no descriptor and no thread: backend_executors
  * runs it over sockets, an SSH backend over its session. One connection serves one incarnation.
  *
  *   - greets, checks that the other side is the same program, sends settings;
@@ -47,6 +47,13 @@ bool connection_failed(const connection *c, rdd_error *ret); /* `ret` may be NUL
 
 /* True once: the executor answered and was given its settings. */
 bool connection_came_up(connection *c, hello *ret);
+
+/* How many slots it was given: what setup.slots said or, when that is 0, its processors. Known when
+ * it came up. */
+uint32_t connection_slots(const connection *c);
+
+/* It failed because the other side is another program than this one. */
+bool connection_is_stale(const connection *c);
 
 /* Outcomes that are complete; a heap array that the caller frees, with what is inside. NULL when
  * there is none. */

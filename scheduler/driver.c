@@ -1,6 +1,6 @@
 #include "driver.h"
 
-#include "backend_process.h"
+#include "backend_executors.h"
 #include "calls.h"
 #include "clock.h"
 #include "conf.h"
@@ -362,7 +362,7 @@ static int backend_of(driver *d, const master *m, rdd_error *err)
         return backend_local_new(&d->backend, m->slots, err);
     int code = backend_process_new(&d->backend, m->executors, m->slots, err);
     if (code == 0)
-        backend_process_set_log(d->backend, print_lines, d->progress);
+        backend_executors_set_log(d->backend, print_lines, d->progress);
     return code;
 }
 

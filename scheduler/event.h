@@ -13,7 +13,7 @@ typedef struct job_spec job_spec; /* scheduler.h */
 
 typedef enum event_kind {
     EVENT_EXECUTOR_UP,    /* executor, incarnation, slots */
-    EVENT_EXECUTOR_LOST,  /* executor, incarnation, error; all its tasks are lost, none is blamed */
+    EVENT_EXECUTOR_LOST,  /* executor, incarnation, error, gone; its tasks are lost, none is blamed */
     EVENT_OUTCOMES,       /* executor, incarnation, outcomes[] */
     EVENT_JOB_SUBMIT,     /* job */
     EVENT_JOB_CANCEL,     /* job_id, error */
@@ -24,7 +24,9 @@ typedef enum event_kind {
 /* Heap, owned by whoever holds it; event_free() releases what is inside too. */
 struct event {
     event_kind kind;
-    uint32_t executor, incarnation, slots;
+    uint32_t executor, incarnation;
+    uint32_t slots;         /* of an executor that was lost: 0 when it never came up */
+    bool gone;              /* it will not come up again */
     uint32_t job_id;
     job_spec *job;
     rdd_error error;

@@ -4,7 +4,7 @@
 #define RDD_EXECUTOR_RIG_H
 
 #include "backend.h"
-#include "backend_process.h"
+#include "backend_executors.h"
 #include "clock.h"
 #include "conf.h"
 #include "entry.h"
@@ -104,7 +104,7 @@ TEST_HELPER void rig_start(rig *r, uint32_t executors, uint32_t slots)
     pthread_cond_init(&r->printed, NULL);
     mailbox_init(&r->box, 4096);
     assert_int_equal(backend_process_new(&r->backend, executors, slots, &err), 0);
-    backend_process_set_log(r->backend, rig_print, r);
+    backend_executors_set_log(r->backend, rig_print, r);
     assert_int_equal(r->backend->ops->start(r->backend, (event_sink){ rig_post, r }, &err), 0);
 }
 

@@ -1,5 +1,5 @@
 /* supervisor_test.c: supervisor.h and connection.h against each other, with workers that the test
- * plays: no process, no clock. The real ones are in backend_process_test.c. */
+ * plays: no process, no clock. The real ones are in backend_executors_test.c. */
 #include "supervisor_rig.h"
 
 #include <sys/wait.h>

@@ -1,4 +1,4 @@
-/* backend_process_test.c: executors as real processes, through backend.h, with a fake runner. */
+/* backend_executors_test.c: executors as real processes, through backend.h, with a fake runner. */
 #include "executor_rig.h"
 #include "protocol.h"
 
@@ -180,7 +180,7 @@ static void a_killed_supervisor_comes_back_with_a_new_incarnation(void **state)
     const char *waiting = rig_fifo(&r, 0, 'w');
     rig_launch(&r, 1, waiting);
     int fd = rig_meet(waiting);
-    pid_t supervisor = backend_process_pid(r.backend, 1), worker;
+    pid_t supervisor = backend_executors_pid(r.backend, 1), worker;
     assert_int_equal(process_children(supervisor, &worker, 1), 1);
     int worker_end = process_open(worker);
     kill(supervisor, SIGKILL);
@@ -201,7 +201,7 @@ static void an_executor_is_replaced_when_asked(void **state)
     rig_defaults();
     rig r;
     rig_start_up(&r, 1, 1);
-    int old = process_open(backend_process_pid(r.backend, 0));
+    int old = process_open(backend_executors_pid(r.backend, 0));
     r.backend->ops->replace(r.backend, 0, 0);
     expect_lost(&r, 0, 0, "replaced");
     process_expect_end(old);
@@ -220,7 +220,7 @@ static void a_silent_executor_is_given_up(void **state)
     rig_conf("executor.timeout=400ms");
     rig r;
     rig_start_up(&r, 1, 1);
-    pid_t supervisor = backend_process_pid(r.backend, 0);
+    pid_t supervisor = backend_executors_pid(r.backend, 0);
     int old = process_open(supervisor);
     kill(supervisor, SIGSTOP);
     expect_lost(&r, 0, 0, "no sign of life from executor 0 for 400 ms");
@@ -312,7 +312,7 @@ static void stopping_leaves_no_process(void **state)
     expect_alive(&r, 1); /* its worker is there */
     int ends[4];
     for (uint32_t i = 0; i < 2; i++) {
-        pid_t supervisor = backend_process_pid(r.backend, i), worker;
+        pid_t supervisor = backend_executors_pid(r.backend, i), worker;
         assert_int_equal(process_children(supervisor, &worker, 1), 1);
         ends[i * 2] = process_open(supervisor);
         ends[i * 2 + 1] = process_open(worker);
@@ -338,7 +338,7 @@ static int be_driver(const char *dir)
     int fd = open(number_path, O_RDONLY);
     if (read(fd, number, sizeof number - 1) <= 0)
         return 1;
-    pid_t supervisor = backend_process_pid(r.backend, 0), worker;
+    pid_t supervisor = backend_executors_pid(r.backend, 0), worker;
     if (process_children(supervisor, &worker, 1) != 1)
         return 1;
     printf("%d %d %s", (int)supervisor, (int)worker, number);
@@ -391,7 +391,7 @@ static void a_supervisor_that_is_told_to_end_says_so(void **state)
     rig_defaults();
     rig r;
     rig_start_up(&r, 1, 1);
-    kill(backend_process_pid(r.backend, 0), SIGTERM);
+    kill(backend_executors_pid(r.backend, 0), SIGTERM);
     expect_lost(&r, 0, 0, "executor 0 ended: the executor was ended by SIGTERM");
     rig_expect_up(&r);
     expect_alive(&r, 0);
@@ -421,7 +421,7 @@ static void send_one(churn *c, uint32_t partition, uint32_t executor)
 static void kill_something(churn *c)
 {
     uint32_t executor = (uint32_t)test_random_below(2);
-    pid_t supervisor = backend_process_pid(c->r.backend, executor), workers[4];
+    pid_t supervisor = backend_executors_pid(c->r.backend, executor), workers[4];
     size_t count = supervisor ? process_children(supervisor, workers, 4) : 0;
     if (count && test_random_below(4))
         kill(workers[test_random_below(count)], SIGKILL);

@@ -1,0 +1,253 @@
+/* backend_executors.c: what the scheduler wants of its executors, and their life as a whole. */
+#include "executor_thread.h"
+
+#include "conf.h"
+#include "registry.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+
+static executors_backend *of(backend *b)
+{
+    return (executors_backend *)b;
+}
+
+/* -- What the scheduler wants ------------------------------------------------------------------ */
+
+static void wake_locked(executor *e)
+{
+    if (!e->sleeping)
+        return;
+    e->sleeping = false;
+    uint64_t one = 1;
+    ssize_t written = write(e->wake_fd, &one, sizeof one);
+    (void)written; /* full means that it wakes up anyway */
+}
+
+static void executors_plan(backend *base, uint32_t stage, rdd_str plan)
+{
+    executors_backend *b = of(base);
+    pthread_mutex_lock(&b->mutex);
+    if (b->plan_count == b->plan_capacity) {
+        size_t capacity = b->plan_capacity ? b->plan_capacity * 2 : 8;
+        staged_plan *grown = realloc(b->plans, capacity * sizeof *grown);
+        ASSERT(grown);
+        b->plans = grown;
+        b->plan_capacity = capacity;
+    }
+    b->plans[b->plan_count++] = (staged_plan){ stage, plan };
+    for (uint32_t i = 0; i < b->count; i++) {
+        executor *e = &b->executors[i];
+        pthread_mutex_lock(&e->mutex);
+        if (e->connection)
+            connection_plan(e->connection, stage, plan);
+        pthread_mutex_unlock(&e->mutex);
+    }
+    pthread_mutex_unlock(&b->mutex);
+}
+
+static void executors_forget(backend *base, uint32_t stage)
+{
+    executors_backend *b = of(base);
+    pthread_mutex_lock(&b->mutex);
+    for (size_t i = 0; i < b->plan_count; i++)
+        if (b->plans[i].stage == stage)
+            b->plans[i--] = b->plans[--b->plan_count];
+    for (uint32_t i = 0; i < b->count; i++) {
+        executor *e = &b->executors[i];
+        pthread_mutex_lock(&e->mutex);
+        if (e->connection) {
+            connection_forget(e->connection, stage);
+            wake_locked(e);
+        }
+        pthread_mutex_unlock(&e->mutex);
+    }
+    pthread_mutex_unlock(&b->mutex);
+}
+
+/* The executor, locked, if that incarnation of it is up. */
+static executor *lock_up(backend *base, uint32_t number, uint32_t incarnation)
+{
+    executors_backend *b = of(base);
+    ASSERT(number < b->count);
+    executor *e = &b->executors[number];
+    pthread_mutex_lock(&e->mutex);
+    if (e->connection && e->slots && e->incarnation == incarnation)
+        return e;
+    pthread_mutex_unlock(&e->mutex);
+    return NULL;
+}
+
+static void executors_launch(backend *base, uint32_t number, uint32_t incarnation,
+                           const task_spec *tasks, size_t count)
+{
+    executor *e = lock_up(base, number, incarnation);
+    if (!e)
+        return;
+    connection_launch(e->connection, tasks, count);
+    wake_locked(e);
+    pthread_mutex_unlock(&e->mutex);
+}
+
+static void executors_cancel(backend *base, uint32_t number, uint32_t incarnation, uint32_t stage)
+{
+    executor *e = lock_up(base, number, incarnation);
+    if (!e)
+        return;
+    connection_cancel(e->connection, stage);
+    wake_locked(e);
+    pthread_mutex_unlock(&e->mutex);
+}
+
+static void executors_replace(backend *base, uint32_t number, uint32_t incarnation)
+{
+    executor *e = lock_up(base, number, incarnation);
+    if (!e)
+        return;
+    e->replace = true;
+    wake_locked(e);
+    pthread_mutex_unlock(&e->mutex);
+}
+
+/* -- Life -------------------------------------------------------------------------------------- */
+
+static int executors_start(backend *base, event_sink sink, rdd_error *err)
+{
+    executors_backend *b = of(base);
+    b->sink = sink;
+    int code = executor_log_start(&b->log, b->print, b->print_arg, err);
+    while (code == 0 && b->started < b->count) {
+        executor *e = &b->executors[b->started];
+        int error = pthread_create(&e->thread, NULL, executor_thread, e);
+        if (error)
+            return error_set_errno(err, RDD_E_LIMIT, error, "a thread could not be started");
+        b->started++;
+    }
+    return code;
+}
+
+static void free_backend(executors_backend *b)
+{
+    for (uint32_t i = 0; i < b->count; i++) {
+        executor *e = &b->executors[i];
+        closep(&e->wake_fd);
+        pthread_mutex_destroy(&e->mutex);
+        e->place->ops->free(e->place);
+        free(e->lines);
+    }
+    pthread_mutex_destroy(&b->mutex);
+    buf_release(&b->conf);
+    free(b->plans);
+    free(b);
+}
+
+static void executors_stop(backend *base)
+{
+    executors_backend *b = of(base);
+    atomic_store_explicit(&b->stopping, true, memory_order_release);
+    for (uint32_t i = 0; i < b->started; i++) {
+        uint64_t one = 1;
+        ssize_t written = write(b->executors[i].wake_fd, &one, sizeof one);
+        (void)written;
+    }
+    for (uint32_t i = 0; i < b->started; i++)
+        pthread_join(b->executors[i].thread, NULL);
+    if (b->log.started)
+        executor_log_stop(&b->log);
+    free_backend(b);
+}
+
+static void free_places(place **places, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        places[i]->ops->free(places[i]);
+}
+
+/* Makes room for one executor; what is missing shows in its members. */
+static bool prepare(executors_backend *b, uint32_t number, place *p)
+{
+    executor *e = &b->executors[number];
+    *e = (executor){ .backend = b, .number = number, .place = p,
+                     .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                     .lines = calloc(1, sizeof *e->lines) };
+    pthread_mutex_init(&e->mutex, NULL);
+    return e->wake_fd >= 0 && e->lines;
+}
+
+int backend_executors_new(backend **ret, place **places, uint32_t count, rdd_error *err)
+{
+    static const backend_ops ops = {
+        .start = executors_start,
+        .plan = executors_plan,
+        .forget = executors_forget,
+        .launch = executors_launch,
+        .cancel = executors_cancel,
+        .replace = executors_replace,
+        .stop = executors_stop,
+    };
+    executors_backend *b = calloc(1, sizeof *b + count * sizeof b->executors[0]);
+    if (!b) {
+        free_places(places, count);
+        return error_set_memory(err, "starting executors");
+    }
+    b->base.ops = &ops;
+    b->digest = registry_digest();
+    b->build_id = registry_build_id();
+    conf_encode(&b->conf);
+    pthread_mutex_init(&b->mutex, NULL);
+    bool ready = !b->conf.failed;
+    for (; b->count < count; b->count++)
+        ready = prepare(b, b->count, places[b->count]) && ready;
+    if (!ready) {
+        int error = errno;
+        free_backend(b);
+        return error_set_errno(err, RDD_E_LIMIT, error, "executors could not be prepared");
+    }
+    *ret = &b->base;
+    return 0;
+}
+
+int backend_process_new(backend **ret, uint32_t executors, uint32_t slots, rdd_error *err)
+{
+    CLEANUP(freep) place **places = calloc(executors, sizeof(place *));
+    if (!places)
+        return error_set_memory(err, "starting executors");
+    for (uint32_t i = 0; i < executors; i++) {
+        int code = place_process_new(&places[i], i, slots, err);
+        if (code < 0) {
+            free_places(places, i);
+            return code;
+        }
+    }
+    return backend_executors_new(ret, places, executors, err);
+}
+
+void backend_executors_set_log(backend *base, executor_log_print print, void *arg)
+{
+    of(base)->print = print;
+    of(base)->print_arg = arg;
+}
+
+uint64_t backend_executors_records(backend *base, uint32_t stage)
+{
+    executors_backend *b = of(base);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < b->count; i++) {
+        executor *e = &b->executors[i];
+        pthread_mutex_lock(&e->mutex);
+        if (e->connection)
+            sum += connection_records(e->connection, stage);
+        pthread_mutex_unlock(&e->mutex);
+    }
+    return sum;
+}
+
+pid_t backend_executors_pid(backend *base, uint32_t number)
+{
+    executor *e = &of(base)->executors[number];
+    pthread_mutex_lock(&e->mutex);
+    pid_t pid = e->pid;
+    pthread_mutex_unlock(&e->mutex);
+    return pid;
+}

@@ -1,0 +1,33 @@
+/* backend_executors.h: executors as processes behind links, and what is special about them.
+ *
+ * Each place has a thread that starts an executor there, runs its connection and, when it is lost,
+ * starts it again, as often in a row as its place allows. Every incarnation that ends is an
+ * EVENT_EXECUTOR_LOST, also one that never came up; after the last one (then `gone` is set) no
+ * EVENT_EXECUTOR_UP follows.
+ *
+ * stop() joins these threads, and one of them may be posting: close the mailbox first.
+ */
+#ifndef RDD_BACKEND_EXECUTORS_H
+#define RDD_BACKEND_EXECUTORS_H
+
+#include "backend.h"
+#include "executor_link.h"
+#include "executor_log.h"
+
+/* Takes over the places, also when it fails. Place number i is executor number i. */
+int backend_executors_new(backend **ret, place **places, uint32_t count, rdd_error *err);
+
+/* Executors on this machine. */
+int backend_process_new(backend **ret, uint32_t executors, uint32_t slots, rdd_error *err);
+
+/* Where executors' lines go instead of stderr; before start(). Called from a thread of its own. */
+void backend_executors_set_log(backend *b, executor_log_print print, void *arg);
+
+/* Records that running tasks of a stage have made, as of the last heartbeats. From any thread. */
+uint64_t backend_executors_records(backend *b, uint32_t stage);
+
+/* The process of an executor, 0 when there is none here now; for tests that end it. From any
+ * thread. */
+pid_t backend_executors_pid(backend *b, uint32_t executor);
+
+#endif

@@ -1,0 +1,69 @@
+/* executor_thread.h: the thread behind one executor: starts it, runs its connection, starts it again.
+ *
+ * Inside of backend_executors.c. What the thread and the scheduler's thread share is under the
+ * executor's mutex; nothing is posted and no user code runs under it.
+ */
+#ifndef RDD_EXECUTOR_THREAD_H
+#define RDD_EXECUTOR_THREAD_H
+
+#include "backend_executors.h"
+#include "buf.h"
+#include "connection.h"
+#include "line_splitter.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+typedef struct staged_plan {
+    uint32_t stage;
+    rdd_str bytes;
+} staged_plan;
+
+typedef struct executors_backend executors_backend;
+
+typedef struct executor {
+    executors_backend *backend;
+    uint32_t number;
+    place *place;
+    pthread_t thread;
+    int wake_fd;              /* readable: look at what changed */
+    executor_link *link;      /* the thread's, as are the next ones */
+    line_splitter *lines;     /* of the link's stderr */
+    uint32_t failures;        /* incarnations in a row without an outcome */
+    bool ended;               /* the channel came to its end */
+    pthread_mutex_t mutex;
+    /* under the mutex */
+    connection *connection;   /* NULL while there is none */
+    uint32_t incarnation;
+    uint32_t slots;           /* of the incarnation that is up; 0: none is */
+    pid_t pid;
+    bool replace, sleeping;
+} executor;
+
+struct executors_backend {
+    backend base;
+    event_sink sink;
+    executor_log log;
+    executor_log_print print;
+    void *print_arg;
+    uint64_t digest;          /* of the operators, and which program this is */
+    const char *build_id;
+    buf conf;
+    uint32_t count, started;
+    atomic_bool stopping;
+    pthread_mutex_t mutex;
+    /* under the mutex; taken before an executor's */
+    staged_plan *plans;
+    size_t plan_count, plan_capacity;
+    executor executors[];
+};
+
+/* The thread; `arg` is the executor. Ends when the backend stops, or no start is left. */
+void *executor_thread(void *arg);
+
+static inline bool backend_is_stopping(const executors_backend *b)
+{
+    return atomic_load_explicit(&b->stopping, memory_order_acquire);
+}
+
+#endif
