@@ -94,6 +94,7 @@ static void context_free(rdd_context *ctx)
     pthread_mutex_destroy(&ctx->mutex);
     pthread_mutex_destroy(&ctx->prepare_mutex);
     pthread_mutex_destroy(&ctx->explain_mutex);
+    master_release(&ctx->master);
     free(ctx->event_log);
     free(ctx->program);
     free(ctx);

@@ -6,6 +6,7 @@
 #ifndef RDD_CONTEXT_H
 #define RDD_CONTEXT_H
 
+#include "hosts.h"
 #include "job.h"
 #include "lineage.h"
 
@@ -19,12 +20,15 @@ typedef enum verbosity {
     VERBOSITY_VERBOSE,
 } verbosity;
 
-typedef enum master_kind { MASTER_LOCAL, MASTER_LOCAL_CLUSTER } master_kind;
+typedef enum master_kind { MASTER_LOCAL, MASTER_LOCAL_CLUSTER, MASTER_SSH } master_kind;
 
 typedef struct master {
     master_kind kind;
-    uint32_t executors, slots;
-    char text[64]; /* as given */
+    uint32_t executors;
+    uint32_t slots;   /* of an executor; of MASTER_SSH 0: each host says */
+    host_list hosts;  /* of MASTER_SSH */
+    char *hosts_file; /* heap; NULL: there is none */
+    char text[256];   /* as given, perhaps cut */
 } master;
 
 struct driver;
@@ -74,6 +78,7 @@ struct rdd_context {
 
 /* "local[2]" and so on; the message says what forms there are. */
 int master_parse(const char *text, master *ret, rdd_error *err);
+void master_release(master *m);
 
 /* Takes the library's options out of argv. */
 int options_parse(rdd_context *ctx, int *argc, char **argv, rdd_error *err);

@@ -4,6 +4,7 @@
 #include "calls.h"
 #include "clock.h"
 #include "conf.h"
+#include "place_ssh.h"
 #include "progress.h"
 
 #include <stdio.h>
@@ -16,6 +17,7 @@ struct driver {
     pthread_t thread;
     mailbox inbox;
     backend *backend;
+    ssh_fleet *fleet; /* NULL without nodes */
     /* the scheduler thread's */
     scheduler *scheduler;
     command_list commands;
@@ -26,6 +28,8 @@ struct driver {
     event stop; /* part of the driver: ending needs no memory */
     uint64_t started_ns, next_progress_ns;
     uint32_t slots; /* that are up */
+    uint32_t gone;  /* executors that will not come again */
+    rdd_error gone_why; /* of the first of them */
     uint64_t stages, records; /* for the last line */
 
     pthread_mutex_t mutex;
@@ -168,13 +172,61 @@ static void log_event(driver *d, uint64_t now, const event *e)
     event_log_event(d->log, now, e);
 }
 
+static void handle(driver *d, event *e);
+
+/* Makes a job fail, from the scheduler's own thread, which never posts to itself. */
+static void fail_job(driver *d, uint32_t id, const rdd_error *why)
+{
+    event *e = event_new(EVENT_JOB_CANCEL);
+    if (!e)
+        return; /* it fails when it is done, or waits for what does not come: ^C still ends it */
+    e->job_id = id;
+    e->error = *why;
+    handle(d, e);
+}
+
+/* An executor that will not come again: the program goes on with the others, and says so. */
+static void take_gone(driver *d, const event *e)
+{
+    char text[sizeof e->error.message + 100];
+    uint32_t count = d->ctx->master.executors;
+    if (!d->gone++)
+        d->gone_why = e->error;
+    if (d->gone >= count)
+        return; /* the jobs say it */
+    snprintf(text, sizeof text, "rdd: %s; going on with %u of %u executors\n", e->error.message,
+             count - d->gone, count);
+    progress_log(d->progress, text, strlen(text));
+}
+
+/* When no executor is left no job can be done, and none that comes later. */
+static void fail_without_executors(driver *d)
+{
+    rdd_error why = d->gone_why;
+    if (!d->gone || d->gone < d->ctx->master.executors)
+        return;
+    if (d->gone > 1)
+        error_prefix(&why, "none of %u executors is left; the first to go: ", d->gone);
+    CLEANUP(buf_release) buf ids = { 0 };
+    pthread_mutex_lock(&d->mutex);
+    for (driver_job *j = d->jobs; j; j = j->next)
+        buf_u32(&ids, j->id);
+    pthread_mutex_unlock(&d->mutex);
+    reader r = reader_over(ids.data, ids.size);
+    while (reader_left(&r))
+        fail_job(d, reader_u32(&r), &why);
+}
+
 static void handle(driver *d, event *e)
 {
     uint64_t now = clock_now_ns();
     if (e->kind == EVENT_EXECUTOR_UP)
         d->slots += e->slots;
     if (e->kind == EVENT_EXECUTOR_LOST)
-        d->slots -= d->slots < d->ctx->master.slots ? d->slots : d->ctx->master.slots;
+        d->slots -= e->slots;
+    if (e->kind == EVENT_EXECUTOR_LOST && e->gone)
+        take_gone(d, e);
+    bool may_be_stuck = d->gone && (e->gone || e->kind == EVENT_JOB_SUBMIT);
     if (d->log)
         log_event(d, now, e);
     if (scheduler_step(d->scheduler, e, now, &d->commands) < 0)
@@ -192,13 +244,11 @@ static void handle(driver *d, event *e)
     while (reader_left(&r)) {
         uint32_t id = reader_u32(&r);
         driver_job *job = find_job(d, id);
-        event *again = job ? event_new(EVENT_JOB_CANCEL) : NULL;
-        if (!again)
-            continue; /* done meanwhile, or it fails when it is done */
-        again->job_id = id;
-        again->error = job->refused;
-        handle(d, again);
+        if (job) /* not done meanwhile */
+            fail_job(d, id, &job->refused);
     }
+    if (may_be_stuck)
+        fail_without_executors(d);
 }
 
 static void show_progress(driver *d, uint64_t now)
@@ -356,11 +406,52 @@ static void print_lines(void *arg, const char *text, size_t size)
     progress_log(arg, text, size);
 }
 
+static void note_line(void *arg, const char *text)
+{
+    progress_note(arg, text);
+}
+
+static void free_places(place **places, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        places[i]->ops->free(places[i]);
+}
+
+/* A place for each host; ":" is a process of this machine. */
+static int places_of(driver *d, const host_list *hosts, place **places, rdd_error *err)
+{
+    for (uint32_t i = 0; i < hosts->count; i++) {
+        const host *h = &hosts->items[i];
+        int code = h->local ? place_process_new(&places[i], i, h->slots, err)
+                            : place_ssh_new(&places[i], d->fleet, h, err);
+        if (code < 0) {
+            free_places(places, i);
+            return code;
+        }
+    }
+    return 0;
+}
+
+static int nodes_of(driver *d, const master *m, rdd_error *err)
+{
+    CLEANUP(freep) place **places = calloc(m->hosts.count, sizeof(place *));
+    d->fleet = ssh_fleet_new(note_line, d->progress);
+    if (!places || !d->fleet)
+        return error_set_memory(err, "preparing nodes");
+    int code = places_of(d, &m->hosts, places, err);
+    return code < 0 ? code : backend_executors_new(&d->backend, places, m->executors, err);
+}
+
 static int backend_of(driver *d, const master *m, rdd_error *err)
 {
-    if (m->kind != MASTER_LOCAL_CLUSTER)
-        return backend_local_new(&d->backend, m->slots, err);
-    int code = backend_process_new(&d->backend, m->executors, m->slots, err);
+    int code = 0;
+    switch (m->kind) {
+    case MASTER_LOCAL: return backend_local_new(&d->backend, m->slots, err);
+    case MASTER_LOCAL_CLUSTER:
+        code = backend_process_new(&d->backend, m->executors, m->slots, err);
+        break;
+    case MASTER_SSH: code = nodes_of(d, m, err); break;
+    }
     if (code == 0)
         backend_executors_set_log(d->backend, print_lines, d->progress);
     return code;
@@ -395,6 +486,7 @@ static void driver_release(driver *d)
     event_log_close(d->log, NULL);
     scheduler_free(d->scheduler);
     command_list_release(&d->commands);
+    ssh_fleet_free(d->fleet);
     progress_free(d->progress);
     mailbox_release(&d->inbox);
     pthread_mutex_destroy(&d->mutex);

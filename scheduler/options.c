@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-static const char MASTER_FORMS[] = "give local[N], local[*], local[N,ATTEMPTS] or "
-                                   "local-cluster[EXECUTORS,SLOTS]";
+static const char MASTER_FORMS[] = "give local[N], local[*], local[N,ATTEMPTS], "
+                                   "local-cluster[EXECUTORS,SLOTS], ssh://HOST,HOST or ssh:@FILE";
 
 /* A decimal number of at most `max`, or "*" for all processors. */
 static bool parse_count(const char **at, uint32_t max, uint32_t *ret)
@@ -36,6 +36,27 @@ static int parse_brackets(const char *at, uint32_t *a, uint32_t *b)
     return 2;
 }
 
+/* "ssh://HOSTS", "ssh:@FILE", or "ssh:" alone, which takes RDD_HOSTS. */
+static int parse_ssh(const char *text, master *ret, rdd_error *err)
+{
+    master m = { .kind = MASTER_SSH };
+    const char *hosts = text + 4;
+    if (!strncmp(hosts, "//", 2))
+        hosts += 2;
+    else if (*hosts && *hosts != '@')
+        return error_set(err, RDD_E_USAGE, "%.100s: hosts come after ssh://, a file after ssh:@",
+                         text);
+    int code = hosts_of_master(hosts, &m.hosts, &m.hosts_file, err);
+    if (code < 0) {
+        master_release(&m);
+        return code;
+    }
+    m.executors = (uint32_t)m.hosts.count;
+    snprintf(m.text, sizeof m.text, "%s", text);
+    *ret = m;
+    return 0;
+}
+
 int master_parse(const char *text, master *ret, rdd_error *err)
 {
     master m = { .kind = MASTER_LOCAL, .executors = 1, .slots = 1 };
@@ -59,15 +80,21 @@ int master_parse(const char *text, master *ret, rdd_error *err)
         m = (master){ .kind = MASTER_LOCAL_CLUSTER, .executors = a, .slots = b };
         ok = ok && a <= 256;
     } else if (!strncmp(text, "ssh:", 4)) {
-        return error_set(err, RDD_E_USAGE, "%s: this version runs on one machine; %s", text,
-                         MASTER_FORMS);
+        return parse_ssh(text, ret, err);
     }
-    if (!ok || strlen(text) >= sizeof m.text)
+    if (!ok)
         return error_set(err, RDD_E_USAGE, "%.100s: there is no such master; %s", text,
                          MASTER_FORMS);
     snprintf(m.text, sizeof m.text, "%s", text);
     *ret = m;
     return 0;
+}
+
+void master_release(master *m)
+{
+    host_list_release(&m->hosts);
+    free(m->hosts_file);
+    *m = (master){ .kind = MASTER_LOCAL };
 }
 
 static int set_explain(rdd_context *ctx, const char *form, rdd_error *err)
@@ -92,6 +119,7 @@ static int set_event_log(rdd_context *ctx, const char *path, rdd_error *err)
 
 static int set_master(rdd_context *ctx, const char *text, rdd_error *err)
 {
+    master_release(&ctx->master); /* the last one counts */
     int code = master_parse(text, &ctx->master, err);
     if (code < 0)
         error_prefix(err, "--master ");
