@@ -4,9 +4,14 @@
  *
  * separated by commas or lines; "#" begins a comment. A host may be an alias of the user's ssh
  * configuration, a name, an address, "[v6]" (a port after it only), ":" for this machine without
- * SSH, or a range: n[01-16], rack[1-2]-n[1-4]. Keys: slots, identity, jump, workdir, address.
+ * SSH, or a range: n[01-16], n[1,3-5], rack[1-2]-n[1-4]. Keys: slots, identity, jump, workdir,
+ * address; a value with a comma or a blank in it stands in double quotes. Slots may also stand
+ * behind: host/4. So ssh://n1,4/n2, a parallel --slf file, Spark's conf/workers and an MPI hostfile
+ * are all understood.
  *
- * This is text to plain data and nothing else: no look-up, no file but the hosts file itself.
+ * This is text to plain data and nothing else: no look-up, no file but the hosts file itself. What
+ * it lets through is safe as an argument of a program: no name, user or jump host begins with "-",
+ * and none has a blank or a character that a shell knows.
  */
 #ifndef RDD_HOSTS_H
 #define RDD_HOSTS_H
@@ -16,7 +21,7 @@
 typedef struct host {
     char *name;     /* as written, for ssh -G and for messages; ":" is this machine */
     char *user;     /* NULL: not given, as are the others */
-    char *identity; /* path of a private key */
+    char *identity; /* path of a private key; may begin with "~/" */
     char *jump;     /* as ssh -J takes it */
     char *workdir;  /* on the node: where tasks run; absolute */
     char *address;  /* what to connect to instead of the name */
@@ -33,7 +38,8 @@ typedef struct host_list {
 enum { HOSTS_MAX = 4096 };
 
 /* `where` comes first in messages: "--master", "hosts.txt". A failure names the line (of several)
- * and the entry, and says what would do. Appends to *list. */
+ * and the entry, and says what would do. Appends to *list, or leaves it alone when it fails. A host
+ * that is there already is an error, as is a text without any. */
 int hosts_parse(const char *text, const char *where, host_list *list, rdd_error *err);
 int hosts_read(const char *path, host_list *list, rdd_error *err);
 
@@ -42,7 +48,7 @@ int hosts_read(const char *path, host_list *list, rdd_error *err);
  * when there was none. */
 int hosts_of_master(const char *text, host_list *list, char **ret_file, rdd_error *err);
 
-/* "user@name:port" as far as given; for messages and prefixes of lines. */
+/* "user@name:port" as far as given, "this machine" for ":"; for messages and prefixes of lines. */
 void host_describe(const host *h, char *text, size_t size);
 
 void host_list_release(host_list *list);
