@@ -402,7 +402,8 @@ case_malformed_options()
 --master local-cluster[2]|--master local-cluster[2]: there is no such master
 --master local-cluster[2,0]|there is no such master
 --master local[99999999999]|there is no such master
---master ssh:a,b|--master ssh:a,b: this version runs on one machine
+--master ssh:a,b|--master ssh:a,b: hosts come after ssh://, a file after ssh:@
+--master ssh://n1,n1|n1
 --conf nonsense=1|--conf nonsense: there is no such setting
 --conf http.rat=50/s|did you mean http.rate?
 --conf http.rate=50|--conf http.rate=50: give a rate with its unit such as 50/s

@@ -48,7 +48,7 @@ static void no_masters(void **state)
         "Local[1]",   "local1",      "local[ 1]",     "local-cluster", "local-cluster[1]",
         "local-cluster[0,1]",        "local-cluster[1,0]",             "local-cluster[*,1]",
         "local-cluster[257,1]",      "local-cluster[1,1",              "local-clusters[1,1]",
-        "yarn",       "spark://host:7077", "ssh:a,b",
+        "yarn",       "spark://host:7077",
         "local[1]0000000000000000000000000000000000000000000000000000000000000000000000000000000",
     };
     (void)state;
@@ -58,6 +58,46 @@ static void no_masters(void **state)
         if (master_parse(CASES[i], &m, &err) != RDD_E_USAGE)
             fail_msg("'%s' was taken", CASES[i]);
         assert_non_null(strstr(err.message, "give local[N]"));
+        assert_int_equal(m.slots, 77);
+    }
+}
+
+static void hosts_are_masters(void **state)
+{
+    (void)state;
+    master m;
+    rdd_error err;
+    assert_int_equal(master_parse("ssh://n1,4/n2,user@n3:2222", &m, &err), 0);
+    assert_int_equal(m.kind, MASTER_SSH);
+    assert_int_equal(m.executors, 3);
+    assert_int_equal(m.hosts.count, 3);
+    assert_string_equal(m.hosts.items[0].name, "n1");
+    assert_int_equal(m.hosts.items[1].slots, 4);
+    assert_string_equal(m.hosts.items[2].user, "user");
+    assert_int_equal(m.hosts.items[2].port, 2222);
+    assert_null(m.hosts_file);
+    assert_string_equal(m.text, "ssh://n1,4/n2,user@n3:2222");
+    master_release(&m);
+}
+
+static void hosts_that_cannot_be(void **state)
+{
+    static const char *const CASES[][2] = {
+        { "ssh:a,b", "hosts come after ssh://, a file after ssh:@" },
+        { "ssh:@/nowhere/hosts", "/nowhere/hosts" },
+        { "ssh://n1,n1", "n1" },
+        { "ssh://-oProxyCommand=x", "-oProxyCommand" },
+        { "ssh:", "RDD_HOSTS" },
+    };
+    (void)state;
+    unsetenv("RDD_HOSTS");
+    for (size_t i = 0; i < ARRAY_SIZE(CASES); i++) {
+        master m = { .slots = 77 };
+        rdd_error err;
+        if (master_parse(CASES[i][0], &m, &err) >= 0)
+            fail_msg("'%s' was taken", CASES[i][0]);
+        if (!strstr(err.message, CASES[i][1]))
+            fail_msg("'%s' gave: %s", CASES[i][0], err.message);
         assert_int_equal(m.slots, 77);
     }
 }
@@ -210,6 +250,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(masters), cmocka_unit_test(no_masters),    cmocka_unit_test(taken),
+        cmocka_unit_test(hosts_are_masters), cmocka_unit_test(hosts_that_cannot_be),
         cmocka_unit_test(flags),   cmocka_unit_test(program_words), cmocka_unit_test(malformed),
         cmocka_unit_test(environment),
     };
