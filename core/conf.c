@@ -40,6 +40,17 @@ static const conf_key KEYS[] = {
       "failed calls that a job may have, as 10 or 5%; empty: any number" },
     { "http.response_max", CONF_SIZE, "64MiB", 1, NULL, "bytes of one answer" },
     { "http.redirects_max", CONF_INT, "5", 0, NULL, "redirects that are followed" },
+    { "ssh.config", CONF_TEXT, "", 0, NULL,
+      "ssh configuration to read instead of the user's, as ssh -F takes it; none: none" },
+    { "ssh.connect_timeout", CONF_DURATION, "10s", 1, NULL,
+      "to be connected to a node; unless set, what the ssh configuration says" },
+    { "ssh.host_key", CONF_CHOICE, "", 0, "yes|accept-new",
+      "whether a node's key must be known; unset: what the ssh configuration says" },
+    { "ssh.identity", CONF_TEXT, "", 0, NULL, "private key to try first, on all nodes" },
+    { "ssh.known_hosts", CONF_TEXT, "", 0, NULL,
+      "known_hosts file to use instead of the user's" },
+    { "ssh.transport", CONF_CHOICE, "auto", 0, "auto|libssh2|openssh",
+      "how nodes are reached: by the library, by the ssh program, or as suits each" },
     { "debug.lifetime", CONF_BOOL,
 #ifdef RDD_DEBUG_LIFETIME
       "true",
@@ -287,6 +298,13 @@ int conf_set_pair(const char *pair, rdd_error *err)
     if (!key)
         return error_set_memory(err, "reading settings");
     return conf_set(key, equals + 1, err);
+}
+
+bool conf_is_set(const char *key)
+{
+    int i = find_key(key);
+    ASSERT(i >= 0);
+    return values[i].set;
 }
 
 void conf_clear(void)

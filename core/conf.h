@@ -39,6 +39,7 @@ void conf_clear(void);
 int64_t conf_int(const char *key);
 bool conf_bool(const char *key);
 const char *conf_text(const char *key); /* "" when not set; valid until the next conf_set */
+bool conf_is_set(const char *key);      /* for a default that comes from elsewhere */
 
 /* All settings that differ from their defaults, to hand them to an executor; and back. */
 void conf_encode(buf *b);

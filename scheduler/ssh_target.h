@@ -27,7 +27,8 @@ typedef struct ssh_target {
     const char *host_key_alias; /* what known_hosts calls it; NULL: host_name (with the port) */
     const char *user;
     uint16_t port;
-    ssh_text_list identities;   /* files that exist, in order */
+    ssh_text_list identities;   /* files that exist, in order; one that ends in ".pub" is a public
+                                 * key whose private one is the agent's */
     ssh_text_list known_hosts;  /* user's first, then the system's; they need not exist */
     bool identities_only;
     const char *agent;          /* socket; NULL: none */
@@ -37,11 +38,13 @@ typedef struct ssh_target {
     bool has_security_key;      /* an identity is sk-* */
     bool only_rsa;              /* all identities that are files are RSA, and there is no agent */
     ssh_host_key_policy host_key;
+    bool hash_known_hosts;      /* how a new host is written down */
     uint64_t connect_timeout_ms;
     const char *config_file;    /* --conf ssh.config: what ssh -F takes; NULL: the user's own */
 } ssh_target;
 
-/* Blocks while `ssh -G` runs (2 s at most). Everything lives in `a`. */
+/* Blocks while `ssh -G` runs (2 s at most). Everything lives in `a`. `h` is not ":". From any
+ * thread. A failure is one line, with the host and what to do. */
 int ssh_target_resolve(const host *h, arena *a, ssh_target *ret, rdd_error *err);
 
 #endif
