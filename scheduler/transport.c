@@ -76,7 +76,7 @@ int start_fail(transport_start *s, rdd_code code, const char *format, ...)
                      text);
 }
 
-const char *duration_text(uint64_t ns, char text[32])
+const char *start_duration(uint64_t ns, char text[32])
 {
     if (ns % NS_PER_S && ns < 10 * NS_PER_S)
         snprintf(text, 32, "%llu ms", (unsigned long long)(ns / NS_PER_MS));
@@ -104,7 +104,7 @@ static int time_is_up(transport_start *s)
     if (all)
         return start_fail(s, RDD_E_IO, "%s (the time for the whole start was up)", what[s->step]);
     return start_fail(s, RDD_E_IO, "%s (waited %s; ConnectTimeout of the ssh configuration)",
-                      what[s->step], duration_text(step_time_ns(s), text));
+                      what[s->step], start_duration(step_time_ns(s), text));
 }
 
 int start_wait(transport_start *s, struct pollfd *fds, size_t count)

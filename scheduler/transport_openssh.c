@@ -188,7 +188,7 @@ static void openssh_end(transport *t, uint64_t patience_ns, char *text, size_t s
     char duration[32];
     if (killed)
         snprintf(text, size, "did not end within %s and was cut off%s",
-                 duration_text(patience_ns, duration), ended ? " (its output had ended)" : "");
+                 start_duration(patience_ns, duration), ended ? " (its output had ended)" : "");
     else
         describe(o, status, text, size);
     openssh_free(o);

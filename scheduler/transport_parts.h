@@ -40,6 +40,6 @@ int start_fail(transport_start *s, rdd_code code, const char *format, ...) PRINT
 int start_wait(transport_start *s, struct pollfd *fds, size_t count);
 
 /* "2 s", "350 ms". */
-const char *duration_text(uint64_t ns, char text[32]);
+const char *start_duration(uint64_t ns, char text[32]);
 
 #endif
