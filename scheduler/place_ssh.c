@@ -15,6 +15,7 @@ enum {
     FIRST_RESTARTS_MAX = 3,    /* of a node that was never reached; then it is given up */
     DEPLOY_SILENCE_MS = 30000, /* without a byte either way, while a node is prepared */
     OPEN_SPARE_MS = 20000,     /* for what comes after the connection: exchange, login, exec */
+    END_WAIT_MS = 1000,
     CHUNK = 64 << 10,
 };
 
@@ -128,7 +129,7 @@ typedef struct preparing {
 static void end_transport(preparing *p, char *how, size_t size)
 {
     if (p->transport)
-        p->transport->ops->end(TAKE(p->transport), 0, how, size);
+        p->transport->ops->end(TAKE(p->transport), END_WAIT_MS * NS_PER_MS, how, size);
 }
 
 static void preparing_release(preparing *p)
