@@ -1,28 +1,22 @@
-/* ssh_key_file.h: what kind of key a file holds, from its first bytes; for ssh_target.c.
- *
- * Nothing is decrypted and no private part is looked at: OpenSSH's files have the public key in
- * clear, as does the .pub file beside them.
- */
+/* ssh_key_file.h: what a private key's file says about itself without its passphrase: the public half,
+ * and whether there is a passphrase. Used by transport_libssh2_login.c to match files with an agent's
+ * keys and to leave out what cannot work. */
 #ifndef RDD_SSH_KEY_FILE_H
 #define RDD_SSH_KEY_FILE_H
 
 #include "base.h"
 
-typedef enum ssh_key_kind {
-    SSH_KEY_UNKNOWN, /* no key, or a format that does not say */
-    SSH_KEY_RSA,
-    SSH_KEY_ECDSA,
-    SSH_KEY_ED25519,
-    SSH_KEY_SECURITY, /* sk-*: in a token that has to be touched */
-    SSH_KEY_DSA,
-} ssh_key_kind;
+enum { SSH_KEY_BLOB_MAX = 16 << 10, SSH_KEY_FILE_MAX = 64 << 10 };
 
 typedef struct ssh_key_file {
-    ssh_key_kind kind;
-    bool certificate; /* it, or a -cert.pub beside it, is one */
+    bool readable;    /* it can be opened, and is a private key of a kind we know */
+    bool encrypted;
+    char type[64];    /* "ssh-ed25519"; "" when it is not known */
+    size_t blob_size; /* 0: not known */
+    unsigned char blob[SSH_KEY_BLOB_MAX];
 } ssh_key_file;
 
-/* `path`: of a private key or of a public one. */
-ssh_key_file ssh_key_file_look(const char *path);
+/* Reads `path`, and `path`.pub when the file itself does not have the public half in the clear. */
+void ssh_key_file_read(const char *path, ssh_key_file *ret);
 
 #endif
