@@ -39,9 +39,8 @@ static uint32_t parse_number(const char *text, uint32_t max)
 static const char *bad_character(const char *text, const char *more)
 {
     for (; *text; text++)
-        if (!isalnum((unsigned char)*text) && (unsigned char)*text < 0x80 && !strchr(".-_+",
-                                                                                     *text) &&
-            !strchr(more, *text))
+        if (!isalnum((unsigned char)*text) && (unsigned char)*text < 0x80 &&
+            !strchr(".-_+", *text) && !strchr(more, *text))
             return text;
     return NULL;
 }
@@ -308,9 +307,8 @@ int hosts_entry_parse(char *text, hosts_entry *ret, rdd_error *err)
     *end = 0;
     size_t equals = strcspn(text, "=");
     if (text[equals])
-        return error_set(err, RDD_E_USAGE, "a host comes before its %.*s=…", (int)size_min(equals,
-                                                                                           40),
-                         text);
+        return error_set(err, RDD_E_USAGE, "a host comes before its %.*s=…",
+                         (int)size_min(equals, 40), text);
     int code = parse_host(text, &e.h, err);
     if (code == 0 && !e.h.local && !strchr(e.h.name, ':'))
         code = hosts_range_count(e.h.name, HOSTS_MAX, &e.count, err);
