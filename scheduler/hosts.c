@@ -132,8 +132,8 @@ static int check_duplicate(const parser *p, const host *h, uint32_t hash, rdd_er
         host_describe(h, name, sizeof name);
         if (p->origins[i].line && p->lines)
             snprintf(place, sizeof place, "on line %u", p->origins[i].line);
-        return error_set(err, RDD_E_USAGE, "%s is host number %zu (%s) and host number %zu; name it "
-                                           "once, with more slots if need be",
+        return error_set(err, RDD_E_USAGE, "%s is host number %zu (%s) and host number %zu; name "
+                                           "it once, with more slots if need be",
                          name, i + 1, place, p->list->count + 1);
     }
     return 0;
@@ -178,7 +178,8 @@ static int parse_entry(parser *p, const char *entry, size_t size, rdd_error *err
     hosts_entry e;
     int code;
     if (size >= sizeof text) {
-        code = error_set(err, RDD_E_LIMIT, "an entry has at most %d characters", HOSTS_ENTRY_MAX - 1);
+        code = error_set(err, RDD_E_LIMIT, "an entry has at most %d characters",
+                         HOSTS_ENTRY_MAX - 1);
     } else {
         memcpy(text, entry, size);
         text[size] = 0;
@@ -241,7 +242,8 @@ int hosts_parse(const char *text, const char *where, host_list *list, rdd_error 
     if (code == 0)
         code = parse_entries(&p, text, err);
     if (code == 0 && list->count == before)
-        code = error_set(err, RDD_E_USAGE, "%.200s: no hosts; give some, as in n1,4/n2,user@n3:2222",
+        code = error_set(err, RDD_E_USAGE, "%.200s: no hosts; give some, as in "
+                                           "n1,4/n2,user@n3:2222",
                          where);
     if (code < 0)
         list_cut(list, before);
@@ -270,14 +272,16 @@ static int read_all(int fd, buf *b, const char *path, rdd_error *err)
         char *room = buf_reserve(b, KIB(16));
         if (!room)
             return b->size + KIB(16) > FILE_SIZE_MAX
-                       ? error_set(err, RDD_E_LIMIT, "%.200s: a hosts file has at most %d MiB", path,
+                       ? error_set(err, RDD_E_LIMIT, "%.200s: a hosts file has at most %d MiB",
+                                   path,
                                    FILE_SIZE_MAX >> 20)
                        : error_set_memory(err, "reading hosts");
         ssize_t got = read(fd, room, KIB(16));
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return error_set_errno(err, RDD_E_IO, errno, "%.200s: the hosts file cannot be read", path);
+            return error_set_errno(err, RDD_E_IO, errno, "%.200s: the hosts file cannot be read",
+                                   path);
         if (got == 0)
             return 0;
         b->size += (size_t)got;

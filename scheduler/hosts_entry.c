@@ -35,12 +35,12 @@ static uint32_t parse_number(const char *text, uint32_t max)
 }
 
 /* The first character that may not be in a name, or NULL. `more` are allowed beyond letters,
- * digits, dots and hyphens. What is no ASCII may: names of the user's ssh configuration are free. */
+ * digits, dots and hyphens. What is no ASCII may: the user's ssh configuration is free. */
 static const char *bad_character(const char *text, const char *more)
 {
     for (; *text; text++)
-        if (!isalnum((unsigned char)*text) && (unsigned char)*text < 0x80 && !strchr(".-_+", *text) &&
-            !strchr(more, *text))
+        if (!isalnum((unsigned char)*text) && (unsigned char)*text < 0x80 &&
+            !strchr(".-_+", *text) && !strchr(more, *text))
             return text;
     return NULL;
 }
@@ -48,7 +48,8 @@ static const char *bad_character(const char *text, const char *more)
 /* Ends up in messages, but the terminal's own characters do not. */
 static const char *show_character(const char *at, char text[8])
 {
-    snprintf(text, 8, (unsigned char)*at < ' ' || *at == 0x7f ? "\\x%02x" : "%c", (unsigned char)*at);
+    snprintf(text, 8, (unsigned char)*at < ' ' || *at == 0x7f ? "\\x%02x" : "%c",
+             (unsigned char)*at);
     return text;
 }
 
@@ -93,7 +94,8 @@ static int parse_port(const char *text, host *h, rdd_error *err)
 {
     h->port = (uint16_t)parse_number(text, UINT16_MAX);
     if (!h->port)
-        return error_set(err, RDD_E_USAGE, "the port behind \":\" must be a number from 1 to 65535");
+        return error_set(err, RDD_E_USAGE,
+                         "the port behind \":\" must be a number from 1 to 65535");
     return 0;
 }
 
@@ -127,8 +129,8 @@ static int check_name(const char *text, rdd_error *err)
 {
     /* 4 would be the address 0.0.0.4, which nobody means. */
     if (is_number(text))
-        return error_set(err, RDD_E_USAGE, "a number is no host name; for slots write 4/n1, for this "
-                                           "machine 4/:");
+        return error_set(err, RDD_E_USAGE, "a number is no host name; for slots write 4/n1, for "
+                                           "this machine 4/:");
     return check_word("host name", text, "[],", err);
 }
 
@@ -305,8 +307,8 @@ int hosts_entry_parse(char *text, hosts_entry *ret, rdd_error *err)
     *end = 0;
     size_t equals = strcspn(text, "=");
     if (text[equals])
-        return error_set(err, RDD_E_USAGE, "a host comes before its %.*s=…", (int)size_min(equals, 40),
-                         text);
+        return error_set(err, RDD_E_USAGE, "a host comes before its %.*s=…",
+                         (int)size_min(equals, 40), text);
     int code = parse_host(text, &e.h, err);
     if (code == 0 && !e.h.local && !strchr(e.h.name, ':'))
         code = hosts_range_count(e.h.name, HOSTS_MAX, &e.count, err);

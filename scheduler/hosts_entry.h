@@ -16,7 +16,7 @@ typedef struct hosts_entry {
     size_t count; /* of hosts: 1 to HOSTS_MAX */
 } hosts_entry;
 
-/* Changes `text`. A failure says what is wrong with it and what would do; the caller knows where. */
+/* Changes `text`. A failure says what is wrong and what would do; its caller adds where. */
 int hosts_entry_parse(char *text, hosts_entry *ret, rdd_error *err);
 
 /* The name of its host number `index`. */

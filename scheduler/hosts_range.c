@@ -36,14 +36,15 @@ static int span_parse(const char **at, span *ret, rdd_error *err)
         *at += last_digits;
     }
     if (!first_digits || !last_digits || !strchr(",]", **at))
-        return error_set(err, RDD_E_USAGE, "a range is made of numbers, as in n[01-16] or n[1,3-5]");
+        return error_set(err, RDD_E_USAGE, "a range is made of numbers, as in n[01-16] or "
+                                           "n[1,3-5]");
     if (first_digits > DIGITS_MAX || last_digits > DIGITS_MAX)
         return error_set(err, RDD_E_USAGE, "a number of a range has at most %d digits", DIGITS_MAX);
     *ret = (span){ number_at(first, first_digits), number_at(last, last_digits),
                    *first == '0' ? (int)first_digits : 0 };
     if (ret->first > ret->last)
-        return error_set(err, RDD_E_USAGE, "the range %.*s-%.*s counts down; write the smaller number "
-                                           "first",
+        return error_set(err, RDD_E_USAGE, "the range %.*s-%.*s counts down; write the smaller "
+                                           "number first",
                          (int)first_digits, first, (int)last_digits, last);
     return 0;
 }

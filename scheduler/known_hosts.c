@@ -51,7 +51,8 @@ const char *known_hosts_trouble(const known_hosts *k)
     return k->trouble;
 }
 
-static bool add_entry(known_hosts *k, const known_host_line *line, const char *file, uint32_t number)
+static bool add_entry(known_hosts *k, const known_host_line *line, const char *file,
+                      uint32_t number)
 {
     if (k->count == k->capacity) {
         size_t capacity = size_max(16, k->capacity * 2);
@@ -284,8 +285,8 @@ static int make_folder(const char *path, rdd_error *err)
     if (!folder)
         return error_set_memory(err, "writing known_hosts");
     if (mkdir(folder, 0700) && errno != EEXIST)
-        return error_set_errno(err, RDD_E_IO, errno, "%s: the folder cannot be made, so no new host "
-                                                     "key can be kept",
+        return error_set_errno(err, RDD_E_IO, errno, "%s: the folder cannot be made, so no new "
+                                                     "host key can be kept",
                                folder);
     return 0;
 }
@@ -332,7 +333,8 @@ static int append_line(int fd, const char *path, buf *line, rdd_error *err)
     int error = errno;
     if (ftruncate(fd, status.st_size))
         error = errno;
-    return error_set_errno(err, RDD_E_IO, error, "%s cannot be written, so the new host key is not kept",
+    return error_set_errno(err, RDD_E_IO, error, "%s cannot be written, so the new host key is not "
+                                                 "kept",
                            path);
 }
 
@@ -344,7 +346,8 @@ int known_hosts_append(const char *path, const char *host, uint16_t port, const 
     buf_char(&line, '\n');
     if (!known_host_name(host, port, name) || strpbrk(name, " \t\r\n,*?!#|@") ||
         !known_host_line_print(name, key, key_size, hash_name, &line))
-        return error_set(err, RDD_E_USAGE, "%.200s cannot be written into a known_hosts file", host);
+        return error_set(err, RDD_E_USAGE, "%.200s cannot be written into a known_hosts file",
+                         host);
     if (line.failed)
         return error_set_memory(err, "writing known_hosts");
     int code = make_folder(path, err);
@@ -352,8 +355,8 @@ int known_hosts_append(const char *path, const char *host, uint16_t port, const 
         return code;
     CLEANUP(closep) int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
     if (fd < 0 || lock_file(fd))
-        return error_set_errno(err, RDD_E_IO, errno, "%s cannot be written, so no new host key can be "
-                                                     "kept",
+        return error_set_errno(err, RDD_E_IO, errno, "%s cannot be written, so no new host key can "
+                                                     "be kept",
                                path);
     bool done;
     code = look_again(path, host, port, key, key_size, &done, err);

@@ -164,8 +164,8 @@ static int verdict(int status, bool in_time, buf *out, buf *errors, rdd_error *e
 {
     char said[320];
     if (!in_time)
-        return error_set(err, RDD_E_IO, "ssh -G took longer than %d s; see what your ssh configuration "
-                                        "runs (Match exec, CanonicalizeHostname)",
+        return error_set(err, RDD_E_IO, "ssh -G took longer than %d s; see what your ssh "
+                                        "configuration runs (Match exec, CanonicalizeHostname)",
                          PATIENCE_S);
     if (out->failed || errors->failed)
         return error_set_memory(err, "reading the ssh configuration");
@@ -173,8 +173,8 @@ static int verdict(int status, bool in_time, buf *out, buf *errors, rdd_error *e
     if (good)
         return 0;
     first_line(errors, said, sizeof said);
-    return error_set(err, RDD_E_IO, "ssh -G says \"%s\"; mend your ssh configuration, or choose another "
-                                    "with --conf ssh.config=FILE",
+    return error_set(err, RDD_E_IO, "ssh -G says \"%s\"; mend your ssh configuration, or choose "
+                                    "another with --conf ssh.config=FILE",
                      said);
 }
 

@@ -213,8 +213,8 @@ static int ask_ssh(resolver *r, rdd_error *err)
     if (code < 0 || r->config.found)
         return code;
     if (r->t.config_file && strcmp(r->t.config_file, "none") != 0)
-        return error_set(err, RDD_E_USAGE, "--conf ssh.config=%s needs the ssh program, and there is "
-                                           "none here; install OpenSSH's client",
+        return error_set(err, RDD_E_USAGE, "--conf ssh.config=%s needs the ssh program, and there "
+                                           "is none here; install OpenSSH's client",
                          r->t.config_file);
     r->config.lines = (ssh_config_line *)DEFAULTS;
     r->config.count = ARRAY_SIZE(DEFAULTS);
@@ -313,7 +313,8 @@ static int add_named(resolver *r, const char *path, const char *where, rdd_error
     const char *full = expand_path(r, path);
     errno = ENOENT; /* of a path that cannot be one */
     if (!full || access(full, R_OK))
-        return error_set_errno(err, RDD_E_USAGE, errno, "%s%s: the key cannot be read", where, path);
+        return error_set_errno(err, RDD_E_USAGE, errno, "%s%s: the key cannot be read", where,
+                               path);
     add(r, &r->t.identities, full);
     return 0;
 }

@@ -19,7 +19,8 @@ static void check(bool good, const char *what)
 static void check_word(const char *word)
 {
     check(word == NULL || (*word && *word != '-'), "a word that may be taken for an option");
-    check(word == NULL || !strpbrk(word, " \t\r\n\"'`$;&|<>(){}*?!\\"), "a word that a shell knows");
+    check(word == NULL || !strpbrk(word, " \t\r\n\"'`$;&|<>(){}*?!\\"),
+          "a word that a shell knows");
 }
 
 static void check_again(const host *h)
@@ -58,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     host_list list = { 0 };
     rdd_error err = { 0 };
     int code = hosts_parse(text, "fuzz", &list, &err);
-    check(code == 0 ? list.count > 0 : list.count == 0 && err.message[0], "neither hosts nor an error");
+    check(code == 0 ? list.count > 0 : list.count == 0 && err.message[0], "neither hosts nor an "
+                                                                          "error");
     check(list.count <= HOSTS_MAX, "too many");
     for (size_t i = 0; i < list.count; i++) {
         const host *h = &list.items[i];

@@ -41,7 +41,8 @@ static void check_line(const known_host_line *line, const char *name, arena *a)
     check(host_key_type_name(line->key, line->key_size, type) && *type, "a key without a type");
     check(strlen(host_key_fingerprint(line->key, line->key_size, fingerprint)) == 50, "no fingerprint");
     known_host_line_is_for(line, name);
-    if (!line->hashed && !strpbrk(line->names, "*?!,") && strlen(line->names) < KNOWN_HOST_NAME_MAX) {
+    if (!line->hashed && !strpbrk(line->names,
+                                  "*?!,") && strlen(line->names) < KNOWN_HOST_NAME_MAX) {
         char own[KNOWN_HOST_NAME_MAX];
         check(known_host_name(line->names, 0, own) && known_host_line_is_for(line, own),
               "not for the name in it");

@@ -78,10 +78,10 @@ static void this_machine(void **state)
     assert_hosts("4/:", "4/this machine");
     assert_hosts(": slots=2 workdir=/scratch", "2/this machine workdir=/scratch");
     assert_hosts("n1,:", "n1 this machine");
-    assert_refused("ada@:", "--master: \"ada@:\": \":\" is this machine without SSH, so it has no user; "
-                            "for SSH to it write ada@localhost");
-    assert_refused(": jump=b", "--master: \": jump=b\": jump makes no sense for \":\", this machine "
-                               "without SSH");
+    assert_refused("ada@:", "--master: \"ada@:\": \":\" is this machine without SSH, so it has no "
+                            "user; for SSH to it write ada@localhost");
+    assert_refused(": jump=b", "--master: \": jump=b\": jump makes no sense for \":\", this "
+                               "machine without SSH");
     assert_refused(":22", "--master: \":22\": the host name is missing; give "
                           "[slots/][user@]host[:port] [key=value …]");
 }
@@ -93,13 +93,15 @@ static void ipv6(void **state)
     assert_hosts("[::1]:22", "[::1]:22");
     assert_hosts("2/ada@[fe80::1%eth0]:22", "2/ada@[fe80::1%eth0]:22");
     assert_hosts("[2001:db8::7],[2001:db8::8]/2", "2001:db8::7 2/2001:db8::8");
-    assert_refused("::1", "--master: \"::1\": an IPv6 address goes into brackets, as in [::1] or [::1]:22");
+    assert_refused("::1", "--master: \"::1\": an IPv6 address goes into brackets, as in [::1] or "
+                          "[::1]:22");
     assert_refused("[::1", "--master: \"[::1\": an IPv6 address is written [::1] or [::1]:22");
-    assert_refused("[::1]22", "--master: \"[::1]22\": an IPv6 address is written [::1] or [::1]:22");
+    assert_refused("[::1]22",
+                   "--master: \"[::1]22\": an IPv6 address is written [::1] or [::1]:22");
     assert_refused("[:::1]", "--master: \"[:::1]\": :::1 is no IPv6 address");
     assert_refused("[fe80::1%]", "--master: \"[fe80::1%]\": fe80::1% is no IPv6 address");
-    assert_refused("[fe80::1%a b]", "--master: \"[fe80::1%a b]\": an IPv6 address is written [::1] or "
-                                    "[::1]:22");
+    assert_refused("[fe80::1%a b]", "--master: \"[fe80::1%a b]\": an IPv6 address is written [::1] "
+                                    "or [::1]:22");
 }
 
 static void several(void **state)
@@ -122,7 +124,8 @@ static void ranges(void **state)
     assert_hosts("n[8-11].lan:22", "n8.lan:22 n9.lan:22 n10.lan:22 n11.lan:22");
     assert_hosts("n[098-101]", "n098 n099 n100 n101");
     assert_hosts("n[1,3-5],m1", "n1 n3 n4 n5 m1");
-    assert_hosts("2/ada@r[1-2]-n[01,03]:7", "2/ada@r1-n01:7 2/ada@r1-n03:7 2/ada@r2-n01:7 2/ada@r2-n03:7");
+    assert_hosts("2/ada@r[1-2]-n[01,03]:7", "2/ada@r1-n01:7 2/ada@r1-n03:7 2/ada@r2-n01:7 "
+                                            "2/ada@r2-n03:7");
     assert_hosts("10.0.0.[9-10]", "10.0.0.9 10.0.0.10");
     assert_hosts("n[7]", "n7");
     assert_hosts("n[00]", "n00");
@@ -149,23 +152,23 @@ static void bad_ranges(void **state)
                  strchr(bad[i], ' ') ? "a [ is not closed; write n[1-3]" : numbers);
         assert_refused(bad[i], message);
     }
-    assert_refused("n[3-1]", "--master: \"n[3-1]\": the range 3-1 counts down; write the smaller number "
-                             "first");
+    assert_refused("n[3-1]", "--master: \"n[3-1]\": the range 3-1 counts down; write the smaller "
+                             "number first");
     assert_refused("n[1-3", "--master: \"n[1-3\": a [ is not closed; write n[1-3]");
     assert_refused("n1-3]", "--master: \"n1-3]\": there is a ] without a [ before it");
     assert_refused("n[1-4097]", "--master: \"n[1-4097]\": more than 4096 hosts");
     assert_refused("n[1-999999999][1-999999999][1-999999999]",
                    "--master: \"n[1-999999999][1-999999999][1-999999999]\": more than 4096 hosts");
     assert_refused("n[1-4095],m[1-2]", "--master: \"m[1-2]\": more than 4096 hosts");
-    assert_refused("n[1-1234567890]", "--master: \"n[1-1234567890]\": a number of a range has at most 9 "
-                                      "digits");
-    assert_refused("n{1..3}", "--master: \"n{1..3}\": a host name has no '{' in it; ranges are written "
-                              "n[1-3]");
-    assert_refused("[1-3]", "--master: \"[1-3]\": a number is no host name; for slots write 4/n1, for "
-                            "this machine 4/:");
+    assert_refused("n[1-1234567890]", "--master: \"n[1-1234567890]\": a number of a range has at "
+                                      "most 9 digits");
+    assert_refused("n{1..3}", "--master: \"n{1..3}\": a host name has no '{' in it; ranges are "
+                              "written n[1-3]");
+    assert_refused("[1-3]", "--master: \"[1-3]\": a number is no host name; for slots write 4/n1, "
+                            "for this machine 4/:");
     assert_refused("n[1-2] address=10.0.0.1",
-                   "--master: \"n[1-2] address=10.0.0.1\": one address for 2 hosts; give each its own "
-                   "entry");
+                   "--master: \"n[1-2] address=10.0.0.1\": one address for 2 hosts; give each its "
+                   "own entry");
 }
 
 static void keys(void **state)
@@ -174,24 +177,27 @@ static void keys(void **state)
     assert_hosts("n1 slots=4", "4/n1");
     assert_hosts("n1  identity=~/.ssh/id_x\tjump=gate  workdir=/scratch",
                  "n1 identity=~/.ssh/id_x jump=gate workdir=/scratch");
-    assert_hosts("n1 jump=\"a,bob@b:22\" address=10.0.0.1,n2", "n1 jump=a,bob@b:22 address=10.0.0.1 n2");
+    assert_hosts("n1 jump=\"a,bob@b:22\" address=10.0.0.1,n2", "n1 jump=a,bob@b:22 "
+                                                               "address=10.0.0.1 n2");
     assert_hosts("n1 identity=\"/keys of mine/#1, old\"", "n1 identity=/keys of mine/#1, old");
     assert_hosts("n1 identity=/keys/#1", "n1 identity=/keys/#1");
     assert_hosts("n1 address=[::1]", "n1 address=::1");
     assert_hosts("n1 address=fe80::1%lo", "n1 address=fe80::1%lo");
     assert_hosts("n1 jump=none", "n1 jump=none");
-    assert_refused("n1 max=4", "--master: \"n1 max=4\": there is no key \"max\"; there are slots, identity, "
-                               "jump, workdir, address");
+    assert_refused("n1 max=4", "--master: \"n1 max=4\": there is no key \"max\"; there are slots, "
+                               "identity, jump, workdir, address");
     assert_refused("slots=4", "--master: \"slots=4\": a host comes before its slots=…");
-    assert_refused("n1 n2", "--master: \"n1 n2\": \"n2\" is no key=value; hosts are separated by commas or "
-                            "lines");
+    assert_refused("n1 n2", "--master: \"n1 n2\": \"n2\" is no key=value; hosts are separated by "
+                            "commas or lines");
     assert_refused("n1 jump=", "--master: \"n1 jump=\": jump has no value");
     assert_refused("n1 jump=a jump=b", "--master: \"n1 jump=a jump=b\": jump is given twice");
     assert_refused("4/n1 slots=4", "--master: \"4/n1 slots=4\": its slots are given twice");
     assert_refused("n1 workdir=a", "--master: \"n1 workdir=a\": workdir must be an absolute path");
     assert_refused("n1 jump=\"a", "--master: \"n1 jump=\"a\": the quotes of jump do not match");
-    assert_refused("n1 jump=\"a\"b", "--master: \"n1 jump=\"a\"b\": the quotes of jump do not match");
-    assert_refused("n1 jump=\"a,,b\"", "--master: \"n1 jump=\"a,,b\"\": jump must be [user@]host[:port], or "
+    assert_refused("n1 jump=\"a\"b", "--master: \"n1 jump=\"a\"b\": the quotes of jump do not "
+                                     "match");
+    assert_refused("n1 jump=\"a,,b\"", "--master: \"n1 jump=\"a,,b\"\": jump must be "
+                                       "[user@]host[:port], or "
                                        "several with commas between them and quotes around them");
     assert_refused("n1 identity=/a\x01",
                    "--master: \"n1 identity=/a?\": identity has a control character in it");
@@ -223,9 +229,10 @@ static void nothing_can_be_smuggled_in(void **state)
 static void numbers(void **state)
 {
     (void)state;
-    static const char number[] = "a number is no host name; for slots write 4/n1, for this machine 4/:";
-    static const char slots[] = "slots must be a number from 1 to 4096, as in 4/n1; leave them out for as "
-                                "many as the node has processors";
+    static const char number[] = "a number is no host name; for slots write 4/n1, for this machine "
+                                 "4/:";
+    static const char slots[] = "slots must be a number from 1 to 4096, as in 4/n1; leave them out "
+                                "for as many as the node has processors";
     static const char port[] = "the port behind \":\" must be a number from 1 to 65535";
     static const char *const bad[][2] = {
         { "4", number }, { "4/8", number }, { "ada@4", number }, { "4:22", number }, { "0/n1", slots },
@@ -274,17 +281,17 @@ static void lengths(void **state)
 static void a_host_twice_is_an_error(void **state)
 {
     (void)state;
-    assert_refused("n1,n2,n1", "--master: \"n1\": n1 is host number 1 (before) and host number 3; name it "
-                               "once, with more slots if need be");
-    assert_refused("n1\n\n2/N1", "--master line 3: \"2/N1\": N1 is host number 1 (on line 1) and host number "
-                                 "2; name it once, with more slots if need be");
-    assert_refused("n[1-3],n2", "--master: \"n2\": n2 is host number 2 (before) and host number 4; name it "
-                                "once, with more slots if need be");
+    assert_refused("n1,n2,n1", "--master: \"n1\": n1 is host number 1 (before) and host number 3; "
+                               "name it once, with more slots if need be");
+    assert_refused("n1\n\n2/N1", "--master line 3: \"2/N1\": N1 is host number 1 (on line 1) and "
+                                 "host number 2; name it once, with more slots if need be");
+    assert_refused("n[1-3],n2", "--master: \"n2\": n2 is host number 2 (before) and host number 4; "
+                                "name it once, with more slots if need be");
     assert_refused("ada@n1:7,ada@n1:7",
-                   "--master: \"ada@n1:7\": ada@n1:7 is host number 1 (before) and host number 2; name it "
-                   "once, with more slots if need be");
-    assert_refused("2/:,:", "--master: \":\": this machine is host number 1 (before) and host number 2; "
-                            "name it once, with more slots if need be");
+                   "--master: \"ada@n1:7\": ada@n1:7 is host number 1 (before) and host number 2; "
+                   "name it once, with more slots if need be");
+    assert_refused("2/:,:", "--master: \":\": this machine is host number 1 (before) and host "
+                            "number 2; name it once, with more slots if need be");
 }
 
 static void a_failure_leaves_the_list_alone(void **state)
@@ -293,8 +300,8 @@ static void a_failure_leaves_the_list_alone(void **state)
     host_list list = parse("n[1-2]");
     rdd_error err = { 0 };
     assert_int_equal(hosts_parse("n3,n4,n2", "more.txt", &list, &err), RDD_E_USAGE);
-    assert_string_equal(err.message, "more.txt: \"n2\": n2 is host number 2 (before) and host number 5; "
-                                     "name it once, with more slots if need be");
+    assert_string_equal(err.message, "more.txt: \"n2\": n2 is host number 2 (before) and host "
+                                     "number 5; name it once, with more slots if need be");
     assert_int_equal(list.count, 2);
     assert_int_equal(hosts_parse("n3", "more.txt", &list, &err), 0);
     assert_int_equal(list.count, 3);
@@ -325,7 +332,8 @@ static void files(void **state)
     char expected[PATH_MAX + 200];
     path = test_file("bad.txt", "n1\nn2\nn[3\n", 10);
     assert_int_equal(hosts_read(path, &list, &err), RDD_E_USAGE);
-    snprintf(expected, sizeof expected, "%s line 3: \"n[3\": a [ is not closed; write n[1-3]", path);
+    snprintf(expected, sizeof expected, "%s line 3: \"n[3\": a [ is not closed; write n[1-3]",
+             path);
     assert_string_equal(err.message, expected);
 
     path = test_file("nul.txt", "n1\0n2", 5);
@@ -362,8 +370,8 @@ static void what_master_says(void **state)
     host_list_release(&list);
 
     assert_int_equal(hosts_of_master("", &list, &file, &err), RDD_E_USAGE);
-    assert_string_equal(err.message, "no hosts; give --master ssh://n1,4/n2 or --master ssh:@FILE, or set "
-                                     "RDD_HOSTS");
+    assert_string_equal(err.message, "no hosts; give --master ssh://n1,4/n2 or --master ssh:@FILE, "
+                                     "or set RDD_HOSTS");
     setenv("RDD_HOSTS", "n1,n2,n3", 1);
     assert_int_equal(hosts_of_master("", &list, &file, &err), 0);
     assert_int_equal(list.count, 3);
@@ -388,8 +396,8 @@ static void what_master_says(void **state)
     free(TAKE(file));
     setenv("RDD_HOSTS", "@/none/such", 1);
     assert_int_equal(hosts_of_master("", &list, &file, &err), RDD_E_IO);
-    assert_string_equal(err.message, "RDD_HOSTS: /none/such: the hosts file cannot be read: No such file or "
-                                     "directory");
+    assert_string_equal(err.message, "RDD_HOSTS: /none/such: the hosts file cannot be read: No "
+                                     "such file or directory");
     assert_null(file);
 }
 

@@ -89,7 +89,8 @@ static void assert_answer(const known_hosts *k, const char *host, uint16_t port,
     static const char *const words[] = { "", "other ", "authority " };
     for (size_t i = 0; i < ARRAY_SIZE(places); i++)
         if (places[i].file && (i != 1 || a.result == KNOWN_HOST_UNKNOWN))
-            size += snprintf(text + size, sizeof text - (size_t)size, " %s%u", words[i], places[i].line);
+            size += snprintf(text + size, sizeof text - (size_t)size, " %s%u", words[i],
+                             places[i].line);
     assert_string_equal(text, expected);
 }
 
@@ -98,7 +99,8 @@ static void assert_answer(const known_hosts *k, const char *host, uint16_t port,
 static void plain_names(void **state)
 {
     (void)state;
-    known_hosts *k = load("# hosts of mine\n\nn1 $ED a comment = anything\n  n2,10.0.0.2\t$EC\r\nn3 $RSA");
+    known_hosts *k = load("# hosts of mine\n\nn1 $ED a comment = anything\n  "
+                          "n2,10.0.0.2\t$EC\r\nn3 $RSA");
     assert_int_equal(known_hosts_skipped(k), 0);
     assert_answer(k, "n1", 22, &ED, "match 3");
     assert_answer(k, "N1", 22, &ED, "match 3");
@@ -145,8 +147,8 @@ static void ports(void **state)
 static void patterns(void **state)
 {
     (void)state;
-    known_hosts *k = load("*.lan,!bad.lan $ED\n!c?.org,c*.org,x $EC\n10.0.0.? $RSA\n[*.net]:2222 $ED\n"
-                          "*a*a*a*a*b $ED\nUP $ED\n");
+    known_hosts *k = load("*.lan,!bad.lan $ED\n!c?.org,c*.org,x $EC\n10.0.0.? $RSA\n[*.net]:2222 "
+                          "$ED\n*a*a*a*a*b $ED\nUP $ED\n");
     assert_answer(k, "n1.lan", 22, &ED, "match 1");
     assert_answer(k, "n1.LAN", 22, &ED, "match 1");
     assert_answer(k, ".lan", 22, &ED, "match 1");
@@ -194,7 +196,8 @@ static void hashed_names(void **state)
 static void revoked_keys(void **state)
 {
     (void)state;
-    known_hosts *k = load("n1 $ED\n@revoked n1 $ED\n@revoked * $ED2\nn2 $ED2\nn3 $EC\n@revoked n3 $RSA\n");
+    known_hosts *k = load("n1 $ED\n@revoked n1 $ED\n@revoked * $ED2\nn2 $ED2\nn3 $EC\n@revoked n3 "
+                          "$RSA\n");
     assert_answer(k, "n1", 22, &ED, "revoked 2");
     assert_answer(k, "n2", 22, &ED2, "revoked 3");
     assert_answer(k, "n2", 2222, &ED2, "revoked 3");
@@ -388,9 +391,11 @@ static void what_cannot_be_added(void **state)
 {
     (void)state;
     rdd_error err = { 0 };
-    assert_int_equal(known_hosts_append(test_path("no/such/dir"), "n1", 22, ED.blob, ED.size, false, &err),
+    assert_int_equal(known_hosts_append(test_path("no/such/dir"), "n1", 22, ED.blob, ED.size,
+                                        false, &err),
                      RDD_E_IO);
-    assert_int_equal(known_hosts_append(test_dir(), "n1", 22, ED.blob, ED.size, false, &err), RDD_E_IO);
+    assert_int_equal(known_hosts_append(test_dir(), "n1", 22, ED.blob, ED.size, false, &err),
+                     RDD_E_IO);
     const char *path = test_path("never");
     static const char *const names[] = { "a b", "a,b", "*", "n?", "!n", "#n", "|1|n", "@n", "a\nb", "" };
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -406,7 +411,8 @@ static void a_full_disk_leaves_no_half_line(void **state)
 {
     (void)state;
     rdd_error err = { 0 };
-    assert_int_equal(known_hosts_append("/dev/full", "n1", 22, ED.blob, ED.size, false, &err), RDD_E_IO);
+    assert_int_equal(known_hosts_append("/dev/full", "n1", 22, ED.blob, ED.size, false, &err),
+                     RDD_E_IO);
     assert_non_null(strstr(err.message, "the new host key is not kept"));
 }
 

@@ -207,7 +207,8 @@ static void settings_go_before(void **state)
     assert_list(resolve("n1").known_hosts, "theirs global");
     set("ssh.known_hosts", here("ours"));
     assert_list(resolve("n1").known_hosts, "ours global");
-    use_config("Host *\n UserKnownHostsFile none\n GlobalKnownHostsFile /dev/null\n IdentityFile none\n");
+    use_config("Host *\n UserKnownHostsFile none\n GlobalKnownHostsFile /dev/null\n IdentityFile "
+               "none\n");
     conf_set("ssh.known_hosts", "", NULL);
     ssh_target t = resolve("n1");
     assert_list(t.known_hosts, "/dev/null");
@@ -242,7 +243,8 @@ static void proxy_commands(void **state)
 {
     (void)state;
     need_ssh();
-    use_config("Host a\n ProxyCommand nc -X 5 %h %p\nHost b\n ProxyCommand none\nHost c\n ProxyJump none\n");
+    use_config("Host a\n ProxyCommand nc -X 5 %h %p\nHost b\n ProxyCommand none\nHost c\n "
+               "ProxyJump none\n");
     ssh_target t = resolve("a");
     assert_string_equal(t.proxy_command, "nc -X 5 %h %p");
     assert_null(t.proxy_jump);
@@ -325,7 +327,8 @@ static void what_libssh2_cannot_do(void **state)
     make_key("k_signed", "-t ed25519 -N ''");
     make_key("ca", "-t ed25519 -N ''");
     char command[3 * PATH_MAX];
-    snprintf(command, sizeof command, "cd '%s' && ssh-keygen -q -s ca -I me k_signed.pub", test_dir());
+    snprintf(command, sizeof command, "cd '%s' && ssh-keygen -q -s ca -I me k_signed.pub",
+             test_dir());
     assert_int_equal(system(command), 0);
     static const char sk[] = "sk-ssh-ed25519@openssh.com AAAA me\n";
     test_file("k_sk.pub", sk, sizeof sk - 1);
@@ -368,7 +371,8 @@ static void a_key_that_was_named_must_be_there(void **state)
     use_config("Host *\n");
     char entry[PATH_MAX + 40], expected[PATH_MAX + 100];
     snprintf(entry, sizeof entry, "n1 identity=%s", here("gone"));
-    snprintf(expected, sizeof expected, "n1: identity=%s: the key cannot be read: No such file or directory",
+    snprintf(expected, sizeof expected, "n1: identity=%s: the key cannot be read: No such file or "
+                                        "directory",
              here("gone"));
     assert_failure(entry, expected);
     set("ssh.identity", here("gone"));
@@ -415,8 +419,8 @@ static void without_an_ssh_program(void **state)
     set("ssh.config", "none");
     assert_string_equal(resolve("n1").host_name, "n1");
     set("ssh.config", "/etc/hosts");
-    assert_failure("n1", "n1: --conf ssh.config=/etc/hosts needs the ssh program, and there is none here; "
-                         "install OpenSSH's client");
+    assert_failure("n1", "n1: --conf ssh.config=/etc/hosts needs the ssh program, and there is "
+                         "none here; install OpenSSH's client");
 }
 
 /* Its arguments, one a line. */
@@ -444,8 +448,8 @@ static void a_broken_configuration_says_so(void **state)
     use_config("Host *\n NoSuchKeyword yes\n");
     char expected[PATH_MAX + 300];
     snprintf(expected, sizeof expected,
-             "n1: ssh -G says \"%s: line 2: Bad configuration option: nosuchkeyword\"; mend your ssh "
-             "configuration, or choose another with --conf ssh.config=FILE",
+             "n1: ssh -G says \"%s: line 2: Bad configuration option: nosuchkeyword\"; mend your "
+             "ssh configuration, or choose another with --conf ssh.config=FILE",
              here("config"));
     assert_failure("n1", expected);
     set("ssh.config", here("gone"));
@@ -460,8 +464,8 @@ static void a_broken_configuration_says_so(void **state)
 static void odd_answers(void **state)
 {
     (void)state;
-    use_program("#!/bin/sh\nprintf 'port 99999\\nuser \\n\\nnonsense\\nport\\nconnecttimeout none\\n"
-                "identityfile %%x/none\\nuserknownhostsfile  /a  b /c %%z/d\\n"
+    use_program("#!/bin/sh\nprintf 'port 99999\\nuser \\n\\nnonsense\\nport\\nconnecttimeout "
+                "none\\nidentityfile %%x/none\\nuserknownhostsfile  /a  b /c %%z/d\\n"
                 "stricthostkeychecking maybe'\n");
     ssh_target t = resolve("n1");
     assert_int_equal(t.port, 22);
@@ -470,8 +474,8 @@ static void odd_answers(void **state)
     assert_list(t.known_hosts, "/a  b /c");
     assert_int_equal(t.host_key, SSH_HOST_KEY_YES);
     use_program("#!/bin/sh\nexit 3\n");
-    assert_failure("n1", "n1: ssh -G says \"\"; mend your ssh configuration, or choose another with --conf "
-                         "ssh.config=FILE");
+    assert_failure("n1", "n1: ssh -G says \"\"; mend your ssh configuration, or choose another "
+                         "with --conf ssh.config=FILE");
 }
 
 /* It and what it has started are killed, which closes what they hold. */
@@ -481,8 +485,8 @@ static void a_program_that_hangs_is_ended(void **state)
     char script[PATH_MAX + 100];
     snprintf(script, sizeof script, "#!/bin/sh\necho $$ >'%s'\nsleep 1000 & sleep 1000\n", here("pid"));
     use_program(script);
-    assert_failure("n1", "n1: ssh -G took longer than 2 s; see what your ssh configuration runs (Match "
-                         "exec, CanonicalizeHostname)");
+    assert_failure("n1", "n1: ssh -G took longer than 2 s; see what your ssh configuration runs "
+                         "(Match exec, CanonicalizeHostname)");
     FILE *file = fopen(here("pid"), "r");
     int pid = 0;
     assert_non_null(file);
