@@ -2,7 +2,7 @@
 
 #include "conf.h"
 #include "ssh_config.h"
-#include "ssh_key_file.h"
+#include "ssh_key_kind.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -356,7 +356,7 @@ static void look_at_identities(resolver *r)
 {
     size_t rsa = 0;
     for (size_t i = 0; i < r->t.identities.count; i++) {
-        ssh_key_file key = ssh_key_file_look(r->t.identities.items[i]);
+        ssh_key_look key = ssh_key_look_at(r->t.identities.items[i]);
         rsa += key.kind == SSH_KEY_RSA;
         r->t.has_security_key |= key.kind == SSH_KEY_SECURITY;
         r->t.has_certificates |= key.certificate;

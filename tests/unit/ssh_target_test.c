@@ -3,7 +3,7 @@
  */
 #include "ssh_target.h"
 #include "conf.h"
-#include "ssh_key_file.h"
+#include "ssh_key_kind.h"
 
 #include "test.h"
 
@@ -263,9 +263,9 @@ static void make_key(const char *name, const char *type)
     assert_int_equal(system(command), 0);
 }
 
-static ssh_key_file look(const char *name)
+static ssh_key_look look(const char *name)
 {
-    return ssh_key_file_look(here(name));
+    return ssh_key_look_at(here(name));
 }
 
 static void kinds_of_keys(void **state)
@@ -299,7 +299,7 @@ static void kinds_of_keys(void **state)
         assert_int_equal(look(CASES[i].name).kind, CASES[i].kind);
         assert_false(look(CASES[i].name).certificate);
         snprintf(public, sizeof public, "%s.pub", here(CASES[i].name));
-        assert_int_equal(ssh_key_file_look(public).kind, CASES[i].kind);
+        assert_int_equal(ssh_key_look_at(public).kind, CASES[i].kind);
         assert_int_equal(unlink(public), 0);
         assert_int_equal(look(CASES[i].name).kind, CASES[i].without_public);
     }
@@ -314,7 +314,7 @@ static void kinds_of_keys(void **state)
         assert_int_equal(look("cut").kind, SSH_KEY_UNKNOWN);
     }
     assert_int_equal(look("none").kind, SSH_KEY_UNKNOWN);
-    assert_int_equal(ssh_key_file_look(test_dir()).kind, SSH_KEY_UNKNOWN);
+    assert_int_equal(ssh_key_look_at(test_dir()).kind, SSH_KEY_UNKNOWN);
 }
 
 static void what_libssh2_cannot_do(void **state)
