@@ -152,9 +152,9 @@ case_run_and_server()
 {
     needs_root
     up 1
-    run 0 "$testbed" run bash -c 'echo $$ $PWD ~ >&2; cat' <<<'standard input'
+    run 0 "$testbed" run bash -c 'cat; echo $PWD ~ $(readlink /proc/self/exe) >&2' <<<'standard input'
     prints 'standard input'
-    says "$err" "$PWD $RDD_TESTBED/home"
+    [ "$(cat "$err")" = "$PWD $RDD_TESTBED/home $(readlink -f "$(command -v readlink)")" ]
     "$testbed" run sleep 1000 &
     until_true 10 grep -qx sleep /proc/$!/comm
     kill $!
