@@ -5,7 +5,8 @@
  *     curl http://127.0.0.1:8080/countries/FR
  *
  * It prints "listening on http://127.0.0.1:PORT" once it can be called, and stops on SIGINT,
- * SIGTERM or, with --until-eof, when its standard input ends.
+ * SIGTERM or, with --until-eof, when its standard input ends. Other machines can call it only when
+ * an address of this one is given with --address.
  *
  * One thread answers everything; a delayed request waits in a queue and holds no thread. All
  * answers that can be are built at the start.
@@ -40,6 +41,7 @@ static const char HELP[] =
 
 static struct {
     int port;
+    struct in_addr address;
     double latency_ms, error_rate;
     double throttle_count, throttle_s; /* so many requests in a window of so many seconds */
     uint64_t seed;
@@ -388,7 +390,7 @@ static void on_completed(void *unused, struct MHD_Connection *connection, void *
 static int usage(const char *option)
 {
     fprintf(stderr, "demo_api: %s is not understood\n"
-            "usage: demo_api [--port N] [--latency-ms N] [--error-rate P|P%%]\n"
+            "usage: demo_api [--port N] [--address A] [--latency-ms N] [--error-rate P|P%%]\n"
             "                [--throttle N/s|N/m|N/h] [--seed N] [--quiet] [--until-eof]\n",
             option);
     return 2;
@@ -406,6 +408,8 @@ static bool read_option(const char *name, const char *value)
 {
     double number;
     const char *rest;
+    if (!strcmp(name, "--address"))
+        return inet_pton(AF_INET, value, &options.address) == 1;
     if (!read_number(value, 0, 1e15, &number, &rest))
         return false;
     if (!strcmp(name, "--throttle")) {
@@ -434,6 +438,7 @@ static bool read_option(const char *name, const char *value)
 
 static int read_options(int argc, char **argv)
 {
+    options.address.s_addr = htonl(INADDR_LOOPBACK);
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--quiet"))
             options.quiet = true;
@@ -478,7 +483,7 @@ static void wait_for_end(int signals)
 static struct MHD_Daemon *start_server(unsigned connections_max)
 {
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)options.port),
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+                                   .sin_addr = options.address };
     struct MHD_Daemon *server = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO,
         (uint16_t)options.port, NULL, NULL, on_request, NULL,
@@ -492,7 +497,9 @@ static struct MHD_Daemon *start_server(unsigned connections_max)
         return NULL;
     }
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(server, MHD_DAEMON_INFO_BIND_PORT);
-    printf("listening on http://127.0.0.1:%u\n", info ? info->port : 0);
+    char name[INET_ADDRSTRLEN];
+    printf("listening on http://%s:%u\n", inet_ntop(AF_INET, &options.address, name, sizeof name),
+           info ? info->port : 0);
     fflush(stdout);
     return server;
 }

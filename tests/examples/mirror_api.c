@@ -9,8 +9,9 @@
  *   /gate/…        as /mirror/…, once the gate is open; says "a call waits" when the first has to
  *   /stall         no answer
  *
- * It prints "listening on URL", and at its end how many requests it had, how many at once, and how
- * long it was from the first to the last. SIGUSR1 opens the gate, SIGUSR2 closes it. One thread.
+ * It listens on 127.0.0.1, or on the address that is its argument, and prints "listening on URL". At
+ * its end it says how many requests it had, how many at once, and how long it was from the first to
+ * the last. SIGUSR1 opens the gate, SIGUSR2 closes it. One thread.
  */
 #include <arpa/inet.h>
 #include <cjson/cJSON.h>
@@ -253,10 +254,14 @@ static size_t keep_escapes(void *unused, struct MHD_Connection *connection, char
     return strlen(text);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in address = { .sin_family = AF_INET };
+    const char *name = argc > 1 ? argv[1] : "127.0.0.1";
+    if (inet_pton(AF_INET, name, &address.sin_addr) != 1) {
+        fprintf(stderr, "mirror_api: %s is no address\n", name);
+        return 2;
+    }
     sigset_t ends;
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
@@ -275,7 +280,7 @@ int main(void)
         fprintf(stderr, "mirror_api: cannot listen\n");
         return 1;
     }
-    printf("listening on http://127.0.0.1:%u\n", info->port);
+    printf("listening on http://%s:%u\n", name, info->port);
     fflush(stdout);
     int number;
     while (sigwait(&ends, &number) == 0 && (number == SIGUSR1 || number == SIGUSR2))
