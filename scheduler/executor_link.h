@@ -22,7 +22,7 @@ typedef struct executor_link_ops {
      * polling: a session may hold bytes that no descriptor shows. */
     channel_io (*read)(executor_link *l, channel *c);
     channel_io (*write)(executor_link *l, channel *c);
-    /* Fills at most LINK_POLL_MAX, returns how many. */
+    /* Fills at most LINK_POLL_MAX, returns how many; 0: do not wait, there is something to read. */
     size_t (*poll)(executor_link *l, struct pollfd *fds, bool want_write);
     /* What came on its stderr, of which a part is taken; 0 when there is nothing. NULL: it has none
      * of its own. */

@@ -206,11 +206,11 @@ static bool wait_for_link(executor *e, connection *c, bool want_write, uint64_t 
     struct pollfd polls[LINK_POLL_MAX + 1];
     size_t count = e->link->ops->poll(e->link, polls, want_write);
     polls[count] = (struct pollfd){ .fd = e->wake_fd, .events = POLLIN };
-    poll(polls, count + 1, clock_poll_ms(clock_now_ns(), deadline));
+    poll(polls, count + 1, count ? clock_poll_ms(clock_now_ns(), deadline) : 0);
     uint64_t woken;
     ssize_t drained = polls[count].revents ? read(e->wake_fd, &woken, sizeof woken) : 0;
     (void)drained, (void)c;
-    bool any = false;
+    bool any = !count;
     for (size_t i = 0; i < count; i++)
         any = any || polls[i].revents;
     return any;

@@ -200,7 +200,7 @@ static int wait_for_node(preparing *p, bool want_write, rdd_error *err)
     size_t count = p->transport->ops->poll(p->transport, polls, want_write);
     polls[count] = (struct pollfd){ .fd = p->cancel_fd, .events = POLLIN };
     uint64_t deadline = p->moved_ns + DEPLOY_SILENCE_MS * NS_PER_MS;
-    poll(polls, count + 1, clock_poll_ms(clock_now_ns(), deadline));
+    poll(polls, count + 1, count ? clock_poll_ms(clock_now_ns(), deadline) : 0);
     if (polls[count].revents)
         return error_set(err, RDD_E_CANCELLED, "the start was called off");
     if (clock_now_ns() < deadline)
