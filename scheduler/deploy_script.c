@@ -51,7 +51,7 @@ static const char PREPARE[] =
     "prepare() { d=$1; [ \"$d\" ] || return 1; "
     "{ mkdir -p \"$d\" && fit \"$d\" && chmod 700 \"$d\" && "
     "mkdir -p \"$d/files\" \"$d/bundles\" \"$d/use\" \"$d/work\" && "
-    "t=$d/tmp-$n && mkdir -p \"$t\" && claim && echo : >\"$t/x\" && chmod 700 \"$t/x\"; "
+    "claim && t=$d/tmp-$n && mkdir \"$t\" && echo : >\"$t/x\" && chmod 700 \"$t/x\"; "
     "} 2>/dev/null || { sweep; why=\"$why $d: cannot be written;\"; return 1; }; "
     "\"$t/x\" 2>/dev/null || { sweep; why=\"$why $d: nothing can be executed there;\"; return 1; }; "
     "rm \"$t/x\"; }; "

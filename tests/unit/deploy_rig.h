@@ -8,6 +8,7 @@
 #include "conf.h"
 #include "deploy.h"
 #include "entry.h"
+#include "protocol.h"
 #include "registry.h"
 
 #include "test.h"
@@ -182,6 +183,10 @@ TEST_HELPER void start_expect_hello(start *s)
         fail_msg("%s (%.*s)", s->err.message, (int)s->said.size, s->said.data);
     }
     assert_int_equal(deploy_at(s->d), DEPLOY_STARTED);
+    hello h = { .nonce = 5, .digest = registry_digest() };
+    CLEANUP(buf_release) buf greeting = { 0 };
+    hello_encode(&greeting, &h);
+    assert_int_equal(send(s->fd, greeting.data, greeting.size, MSG_NOSIGNAL), greeting.size);
     while (s->head_size < 40) {
         struct pollfd p = { .fd = s->fd, .events = POLLIN };
         assert_true(poll(&p, 1, PATIENCE_MS) > 0);
