@@ -26,6 +26,7 @@ typedef struct node {
     char home[400];
     const char *shell[4];    /* then -c and the command */
     const char *environment[8]; /* NAME=value, besides HOME and PATH */
+    const char *path;        /* "PATH=…"; NULL: the usual one */
     const char *before;      /* runs first in the login shell */
     const char *workdir;
     const bundle *files;
@@ -75,6 +76,8 @@ TEST_HELPER void node_child(node *n, const deploy *d, int fd, int error_fd)
     static char home[512];
     snprintf(home, sizeof home, "HOME=%s", n->home);
     char *environment[16] = { home, "PATH=/usr/local/bin:/usr/bin:/bin:/sbin" };
+    if (n->path)
+        environment[1] = (char *)n->path;
     size_t count = 2;
     for (size_t i = 0; i < ARRAY_SIZE(n->environment) && n->environment[i]; i++)
         environment[count++] = (char *)n->environment[i];
@@ -183,7 +186,8 @@ TEST_HELPER void start_expect_hello(start *s)
         fail_msg("%s (%.*s)", s->err.message, (int)s->said.size, s->said.data);
     }
     assert_int_equal(deploy_at(s->d), DEPLOY_STARTED);
-    hello h = { .nonce = 5, .digest = registry_digest() };
+    hello h = { .protocol = PROTOCOL_VERSION, .nonce = 5, .digest = registry_digest() };
+    snprintf(h.build_id, sizeof h.build_id, "%s", registry_build_id());
     CLEANUP(buf_release) buf greeting = { 0 };
     hello_encode(&greeting, &h);
     assert_int_equal(send(s->fd, greeting.data, greeting.size, MSG_NOSIGNAL), greeting.size);
