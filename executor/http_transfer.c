@@ -80,6 +80,8 @@ transfer *transfer_new(const transfer_options *options)
                                 CURL_BLOB_NOCOPY };
     if (bundle.len)
         curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &bundle);
+    else if (getenv("RDD_CA_FILE")) /* a node may have none: the driver's came along (node.h) */
+        curl_easy_setopt(easy, CURLOPT_CAINFO, getenv("RDD_CA_FILE"));
     return t;
 }
 

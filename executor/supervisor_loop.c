@@ -5,6 +5,7 @@
 #include "descendants.h"
 #include "entry.h"
 #include "line_splitter.h"
+#include "node.h"
 #include "oom.h"
 #include "registry.h"
 #include "supervisor.h"
@@ -462,7 +463,9 @@ int supervisor_main(int in_fd, int out_fd)
 {
     loop l = { .in = in_fd, .out = out_fd, .signals = -1 };
     rdd_error err;
-    if (!begin(&l, &err)) {
+    node here;
+    bool begun = begin(&l, &err);
+    if (!begun || node_enter(&here, &err) < 0) {
         fprintf(stderr, "rdd: %s\n", err.message);
         release(&l);
         return 1;
@@ -471,6 +474,7 @@ int supervisor_main(int in_fd, int out_fd)
         turn(&l);
     bool clean = descendants_kill_all(END_WAIT_S * NS_PER_S);
     flush_driver(&l);
+    node_leave(&here);
     release(&l);
     return clean ? 0 : 1;
 }

@@ -1,0 +1,136 @@
+#include "workdir.h"
+
+#include "remove_tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+enum { TRIES_MAX = 100, NAME_SIZE = 4 + 16 };
+
+static const char PREFIX[] = "rdd-";
+
+static char *join(const char *directory, const char *name)
+{
+    char *path;
+    return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
+}
+
+static void close_directory(DIR **d)
+{
+    if (*d)
+        closedir(*d);
+}
+
+/* Parents too, as `mkdir -p` does. */
+static bool make_directories(const char *path)
+{
+    CLEANUP(freep) char *copy = strdup(path);
+    for (char *at = copy; copy && (at = strchr(at + 1, '/'));) {
+        *at = 0;
+        mkdir(copy, S_IRWXU);
+        *at = '/';
+    }
+    return copy && (mkdir(copy, S_IRWXU) == 0 || errno == EEXIST);
+}
+
+/* -- Its beginning ----------------------------------------------------------------------------- */
+
+/* Another executor may take a directory without a lock for a left one and remove it: once more. */
+static bool make_locked(workdir *w)
+{
+    CLEANUP(freep) char *lock = join(w->path, "lock");
+    for (int i = 0; lock && i < TRIES_MAX; i++) {
+        if (mkdir(w->path, S_IRWXU) && errno != EEXIST)
+            return false;
+        w->lock_fd = open(lock, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (w->lock_fd >= 0 && !flock(w->lock_fd, LOCK_EX | LOCK_NB) && !access(lock, F_OK))
+            return true;
+        if (w->lock_fd < 0 && errno != ENOENT)
+            return false;
+        closep(&w->lock_fd);
+        w->lock_fd = -1;
+    }
+    return false;
+}
+
+static bool link_files(const char *tasks, const char *files)
+{
+    CLEANUP(close_directory) DIR *d = opendir(files);
+    if (!d)
+        return false;
+    for (struct dirent *e; (e = readdir(d));) {
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+            continue;
+        CLEANUP(freep) char *from = join(files, e->d_name), *to = join(tasks, e->d_name);
+        CLEANUP(freep) char *real = from ? realpath(from, NULL) : NULL;
+        if (!real || !to || symlink(real, to))
+            return false;
+    }
+    return true;
+}
+
+int workdir_open(workdir *ret, const char *base, uint64_t number, const char *files, rdd_error *err)
+{
+    workdir w = { .base = strdup(base), .lock_fd = -1 };
+    if (asprintf(&w.path, "%s/%s%016" PRIx64, base, PREFIX, number) < 0)
+        w.path = NULL;
+    CLEANUP(freep) char *tasks = w.path ? join(w.path, "tasks") : NULL;
+    bool made = w.base && tasks && make_directories(base) && make_locked(&w);
+    if (made && !mkdir(tasks, S_IRWXU) && (!files || !*files || link_files(tasks, files)) &&
+        !chdir(tasks)) {
+        *ret = w;
+        return 0;
+    }
+    int error = errno;
+    if (made)
+        workdir_close(&w);
+    else
+        free(w.path), free(w.base), closep(&w.lock_fd);
+    return error_set_errno(err, RDD_E_IO, error,
+                           "no directory for the tasks can be made in %s: choose another with "
+                           "workdir=", base);
+}
+
+void workdir_close(workdir *w)
+{
+    if (!w->path)
+        return;
+    if (chdir("/") == 0)
+        remove_tree(w->path);
+    closep(&w->lock_fd);
+    free(w->path);
+    free(w->base);
+    *w = (workdir){ .lock_fd = -1 };
+}
+
+/* -- What others left -------------------------------------------------------------------------- */
+
+static void sweep_one(const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+        return;
+    CLEANUP(freep) char *lock = join(path, "lock");
+    CLEANUP(closep) int fd = lock ? open(lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1;
+    if (fd < 0)
+        rmdir(path); /* one that is just made keeps on trying */
+    else if (!flock(fd, LOCK_EX | LOCK_NB))
+        remove_tree(path);
+}
+
+void workdir_sweep(const char *base, const _Atomic bool *stop)
+{
+    CLEANUP(close_directory) DIR *d = opendir(base);
+    for (struct dirent *e; d && !*stop && (e = readdir(d));) {
+        if (strncmp(e->d_name, PREFIX, sizeof PREFIX - 1) || strlen(e->d_name) != NAME_SIZE)
+            continue;
+        CLEANUP(freep) char *path = join(base, e->d_name);
+        if (path)
+            sweep_one(path);
+    }
+}
