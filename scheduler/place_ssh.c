@@ -35,6 +35,8 @@ typedef struct ssh_place {
     ssh_target target;
     bool resolved;
     bool reinstall, reinstalled;
+    void (*done)(void *arg, unsigned step, uint64_t took_ns); /* may be NULL */
+    void *done_arg;
 } ssh_place;
 
 typedef struct ssh_link {
@@ -124,6 +126,8 @@ typedef struct preparing {
     char rest[CHUNK];     /* what came behind the last line */
     size_t rest_size;
     uint64_t moved_ns;    /* when bytes moved last */
+    uint64_t step_ns;     /* when its last step was done */
+    bool told_directory;
 } preparing;
 
 static void end_transport(preparing *p, char *how, size_t size)
@@ -148,6 +152,24 @@ static void read_said(preparing *p)
             buf_append(&p->said, text, (size_t)got);
 }
 
+static void tell(preparing *p, unsigned step)
+{
+    uint64_t now_ns = clock_now_ns();
+    if (p->place->done)
+        p->place->done(p->place->done_arg, step, now_ns - p->step_ns);
+    p->step_ns = now_ns;
+}
+
+static void tell_how_far(preparing *p)
+{
+    if (!p->told_directory && deploy_at(p->deploy) >= DEPLOY_PROBE) {
+        p->told_directory = true;
+        tell(p, PLACE_DIRECTORY);
+    }
+    if (deploy_at(p->deploy) == DEPLOY_STARTED)
+        tell(p, PLACE_PROGRAM);
+}
+
 /* All that is there. 1: the executor runs; 0: more must come; negative: it failed. */
 static int read_answers(preparing *p, start_failure *ret_failure, rdd_error *err)
 {
@@ -160,6 +182,7 @@ static int read_answers(preparing *p, start_failure *ret_failure, rdd_error *err
             *ret_failure = START_NEVER;
         if (code < 0)
             return code;
+        tell_how_far(p);
         if (deploy_at(p->deploy) != DEPLOY_STARTED)
             continue;
         p->rest_size = (size_t)got - used;
@@ -211,9 +234,17 @@ static int wait_for_node(preparing *p, bool want_write, rdd_error *err)
                      p->place->base.name, DEPLOY_SILENCE_MS / 1000, WAITED_FOR[deploy_at(p->deploy)]);
 }
 
+/* An answer may call for something to be sent at once. */
+static bool has_output(preparing *p)
+{
+    size_t size;
+    int code = 0;
+    return deploy_output(p->deploy, &size, &code, NULL) || code < 0;
+}
+
 static int prepare_node(preparing *p, start_failure *ret_failure, rdd_error *err)
 {
-    p->moved_ns = clock_now_ns();
+    p->moved_ns = p->step_ns = clock_now_ns();
     for (;;) {
         bool waits;
         int code = write_files(p, &waits, err);
@@ -221,7 +252,7 @@ static int prepare_node(preparing *p, start_failure *ret_failure, rdd_error *err
             read_said(p);
         if (code == 0)
             code = read_answers(p, ret_failure, err);
-        if (code == 0)
+        if (code == 0 && (waits || !has_output(p)))
             code = wait_for_node(p, waits, err);
         if (code)
             return code < 0 ? code : 0;
@@ -265,17 +296,28 @@ static start_failure failure_of(transport_step step)
     return step == TRANSPORT_CONNECT || step >= TRANSPORT_EXEC ? START_AGAIN : START_NEVER;
 }
 
+transport_kind place_ssh_transport(void)
+{
+    const char *wanted = conf_text("ssh.transport");
+    return strcmp(wanted, "libssh2") == 0   ? TRANSPORT_LIBSSH2
+           : strcmp(wanted, "openssh") == 0 ? TRANSPORT_OPENSSH
+                                            : TRANSPORT_AUTO;
+}
+
 static transport_kind kind_of(ssh_place *p)
 {
     char reason[256] = "as --conf ssh.transport says";
-    const char *wanted = conf_text("ssh.transport");
-    transport_kind kind = strcmp(wanted, "libssh2") == 0   ? TRANSPORT_LIBSSH2
-                          : strcmp(wanted, "openssh") == 0 ? TRANSPORT_OPENSSH
-                                                           : TRANSPORT_AUTO;
+    transport_kind kind = place_ssh_transport();
     if (kind == TRANSPORT_AUTO)
         kind = transport_choose(&p->target, reason, sizeof reason);
     note(p, "reached with %s, %s", kind == TRANSPORT_LIBSSH2 ? "libssh2" : "the ssh program", reason);
     return kind;
+}
+
+static void tell_transport(void *arg, transport_step step, uint64_t took_ns)
+{
+    const ssh_place *p = arg;
+    p->done(p->done_arg, step, took_ns);
 }
 
 static int open_session(ssh_place *p, preparing *t, start_failure *ret_failure, rdd_error *err)
@@ -295,6 +337,8 @@ static int open_session(ssh_place *p, preparing *t, start_failure *ret_failure, 
         return code;
     transport_step step = TRANSPORT_RESOLVE;
     transport_options how = { .cancel_fd = t->cancel_fd,
+                              .step = p->done ? tell_transport : NULL,
+                              .arg = p,
                               .deadline_ns = clock_now_ns() + (p->target.connect_timeout_ms +
                                                                OPEN_SPARE_MS) * NS_PER_MS };
     code = transport_open(&t->transport, kind_of(p), &p->target, deploy_command(t->deploy), &how,
@@ -401,6 +445,14 @@ int place_ssh_new(place **ret, ssh_fleet *f, const host *h, rdd_error *err)
     }
     *ret = &p->base;
     return 0;
+}
+
+void place_ssh_watch(place *base, void (*done)(void *arg, unsigned step, uint64_t took_ns),
+                     void *arg)
+{
+    ssh_place *p = (ssh_place *)base;
+    p->done = done;
+    p->done_arg = arg;
 }
 
 ssh_fleet *ssh_fleet_new(void (*note_line)(void *arg, const char *text), void *arg)
