@@ -1,0 +1,174 @@
+# What the scripts over a testbed share: three nodes with a real SSH server, made once for a script.
+#
+#     . "$(dirname "$0")/cluster.bash"
+#     case_something() { … }
+#     run_cluster_cases TOPIC [OPTION of tests/testbed up]…
+#
+# Each case begins with three nodes that are up and have no process and no temporary file; it ends
+# with a look whether that is so again, within 10 s.
+#
+#   $testbed        tests/testbed; RDD_TESTBED is set
+#   ${TRANSPORTS[@]}   both ways to reach a node
+#   $NODES          a master of two slots on each node
+. "$(dirname "${BASH_SOURCE[0]}")/../script.bash"
+
+testbed=$root/tests/testbed
+jobs=$build/tests/cluster/jobs
+NODES='ssh://2/n1,2/n2,2/n3'
+read -ra TRANSPORTS <<<"${RDD_TEST_TRANSPORTS:-libssh2 openssh}"
+
+# missing: what a testbed with all that belongs to it needs and is not there.
+missing()
+{
+    local program
+    [ "$(id -u)" -eq 0 ] || { echo "needs root"; return; }
+    for program in sshd ip nsenter unshare busybox; do
+        PATH=$PATH:/usr/sbin:/sbin command -v $program >/dev/null ||
+            { echo "needs $program (./bootstrap --ssh)"; return; }
+    done
+}
+
+run_cluster_cases()
+{
+    local topic=$1 reason
+    shift
+    reason=$(missing)
+    if [ -n "$reason" ]; then
+        echo "skip $topic $reason"
+        exit 0
+    fi
+    if ! RDD_TESTBED=$("$testbed" up 3 --dir "$scratch/testbed" --owner $$ "$@"); then
+        echo "not ok $topic/testbed"
+        exit 1
+    fi
+    export RDD_TESTBED
+    at_exit+=('"$testbed" down')
+    local function
+    for function in $(declare -F | sed -n 's/^declare -f case_//p'); do
+        eval "checked_$(declare -f "case_$function")"
+        eval "case_$function() { start_clean; checked_case_$function; nodes_are_clean; }"
+    done
+    run_cases "$topic"
+}
+
+# What a case before that failed may have left.
+start_clean()
+{
+    local name address state
+    while read -r name address state; do
+        case $state in
+        dead) "$testbed" revive "$name" ;;
+        cut) "$testbed" heal "$name" ;;
+        esac
+        [ -z "$("$testbed" ps "$name")" ] || "$testbed" exec "$name" pkill -KILL -u node || :
+        "$testbed" exec "$name" sh -c 'rm -rf /tmp/* /tmp/.[!.]* /var/tmp/* /dev/shm/*'
+    done < <("$testbed" list)
+}
+
+# Of files, the program and its libraries may stay, in the cache.
+leftovers()
+{
+    local name
+    for name in n1 n2 n3; do
+        "$testbed" ps $name
+        "$testbed" files $name | grep -vxE '/home/node/\.cache(/rdd(/[^ ]*)?)?' |
+            grep -vxFf "${KEPT:-/dev/null}"
+        "$testbed" files $name | grep -E '/\.cache/rdd/.*(\.tmp|\.t\.|\.part|/tmp-)'
+    done
+}
+
+nothing_is_left()
+{
+    [ -z "$(leftovers)" ]
+}
+
+nodes_are_clean()
+{
+    if ! until_true 10 nothing_is_left; then
+        echo "left on the nodes:"
+        leftovers
+        return 1
+    fi
+}
+
+# on NODE COMMAND…: as root, there.
+on()
+{
+    "$testbed" exec "$@"
+}
+
+# cluster STATUS COMMAND…: as `run`, from the driver's machine.
+cluster()
+{
+    run "$1" "$testbed" run "${@:2}"
+}
+
+# begin COMMAND…: in the background; $driver is the program itself.
+begin()
+{
+    env --default-signal=INT,TERM "$testbed" run "$@" >"$out" 2>"$err" &
+    driver=$!
+}
+
+ends_with()
+{
+    local status=0
+    wait "$driver" || status=$?
+    [ "$status" -eq "$1" ] && return
+    echo "exit status $status instead of $1"
+    cat "$err"
+    return 1
+}
+
+# waiting N: that many partitions of `jobs wait` have begun.
+waiting()
+{
+    [ "$(grep -c 'partition [0-9]* waits' "$err")" -ge "$1" ]
+}
+
+# go NODE…
+go()
+{
+    local name
+    for name; do
+        on "$name" touch /tmp/rdd-go
+    done
+}
+
+# go_on NODE…: takes the signs away again.
+tidy_up()
+{
+    local name
+    for name in n1 n2 n3; do
+        on $name rm -f /tmp/rdd-go
+    done
+}
+
+# running NODE NAME: prints the pids there of processes of that name.
+running()
+{
+    "$testbed" ps "$1" | awk -v name="$2" '$2 == name { print $1 }'
+}
+
+runs()
+{
+    [ -n "$(running "$1" "$2")" ]
+}
+
+# A server that all machines reach; gives $url. stop_server ends it.
+start_far_server()
+{
+    local program=$1
+    shift
+    case $program in
+    *mirror_api) set -- 10.77.0.200 "$@" ;;
+    *demo_api) set -- --address 10.77.0.200 "$@" ;;
+    esac
+    start_server "$testbed" server "$program" "$@"
+}
+
+# requests: how many the stopped server had.
+requests()
+{
+    sed -nE 's/^[a-z_]*: ([0-9]+) requests.*/\1/p' "$server_said"
+}

@@ -1,0 +1,154 @@
+#!/bin/bash
+# only: release
+# Nodes that are not as one would wish: empty, full, noisy, unwilling, unknown. Each works, or is
+# refused in one line with the host, the step, and what to do.
+. "$(dirname "$0")/cluster.bash"
+
+# fails_on NODE TRANSPORT WORD…: a job on that node alone.
+fails_on()
+{
+    local node=$1 transport=$2
+    shift 2
+    cluster 1 "$jobs" numbers 4 0 --master "ssh://$node" --conf ssh.transport=$transport \
+        --conf nodes.wait=1s
+    tail -n 1 "$err" >last
+    says last 'jobs: ' "$node" "$@"
+    [ "$(grep -c '^jobs: ' "$err")" -eq 1 ]
+}
+
+works_on()
+{
+    local node=$1 transport=$2
+    run 0 "$jobs" numbers 4 0 --master 'local[1]'
+    mv "$out" one
+    cluster 0 "$jobs" numbers 4 0 --master "ssh://$node" --conf ssh.transport=$transport
+    same one "$out"
+}
+
+# Nothing but busybox: no C library, no libcurl, no /etc/passwd. And when its cache is there already.
+case_an_empty_node()
+{
+    local transport
+    on n3 rm -rf /home/node/.cache
+    for transport in "${TRANSPORTS[@]}"; do
+        works_on n3 $transport
+        [ ! -s "$err" ]
+        works_on n3 $transport
+        on n3 rm -rf /home/node/.cache
+    done
+}
+
+case_a_noisy_login_shell()
+{
+    local transport
+    on n1 sh -c 'printf "%s\n" "echo welcome to n1" "echo you have mail >&2" >/home/node/.bashrc
+        chown node /home/node/.bashrc'
+    for transport in "${TRANSPORTS[@]}"; do
+        works_on n1 $transport
+    done
+    on n1 rm /home/node/.bashrc
+}
+
+case_a_forced_command()
+{
+    local transport
+    on n1 cp /etc/ssh/authorized_keys /etc/ssh/before
+    on n1 sed -i 's/^/command="echo no shell for you" /' /etc/ssh/authorized_keys
+    for transport in "${TRANSPORTS[@]}"; do
+        fails_on n1 $transport 'forced command'
+    done
+    on n1 cp /etc/ssh/before /etc/ssh/authorized_keys
+}
+
+case_a_full_disk()
+{
+    local transport
+    on n1 rm -rf /home/node/.cache
+    "$testbed" disk n1 256K
+    for transport in "${TRANSPORTS[@]}"; do
+        fails_on n1 $transport 'No space left'
+    done
+    "$testbed" disk n1 1G
+    works_on n1 "${TRANSPORTS[0]}"
+}
+
+# A disk on which nothing may run is none; with another directory that may, it works.
+case_no_directory_to_run_from()
+{
+    local transport path
+    on n1 rm -rf /home/node/.cache
+    on n1 mount -o remount,bind,noexec /home
+    for transport in "${TRANSPORTS[@]}"; do
+        works_on n1 $transport
+    done
+    for path in /tmp /var/tmp /dev/shm; do
+        on n1 mount -o remount,bind,noexec $path
+    done
+    start_clean
+    for transport in "${TRANSPORTS[@]}"; do
+        fails_on n1 $transport noexec
+    done
+    for path in /home /tmp /var/tmp /dev/shm; do
+        on n1 mount -o remount,bind,exec $path
+    done
+}
+
+case_an_unknown_host_key()
+{
+    local transport known=$RDD_TESTBED/home/.ssh/known_hosts
+    cp "$known" before
+    sed -i /^n2,/d "$known"
+    for transport in "${TRANSPORTS[@]}"; do
+        fails_on n2 $transport 'host key'
+    done
+    # A key that belongs to somebody else.
+    sed -n '/^n1,/s/^[^ ]*/n2,10.77.0.2/p' before >>"$known"
+    for transport in "${TRANSPORTS[@]}"; do
+        fails_on n2 $transport 'host key'
+    done
+    cp before "$known"
+}
+
+case_a_key_that_is_refused()
+{
+    local transport
+    on n2 mv /etc/ssh/authorized_keys /etc/ssh/before
+    on n2 touch /etc/ssh/authorized_keys
+    for transport in "${TRANSPORTS[@]}"; do
+        fails_on n2 $transport publickey
+    done
+    on n2 mv /etc/ssh/before /etc/ssh/authorized_keys
+}
+
+case_nobody_listens()
+{
+    local transport
+    "$testbed" kill n2
+    for transport in "${TRANSPORTS[@]}"; do
+        fails_on n2 $transport
+        # The others do without it.
+        cluster 0 "$jobs" numbers 4 0 --master ssh://n1,n2 --conf ssh.transport=$transport
+    done
+    "$testbed" revive n2
+}
+
+# The disk fills up in the middle of a job that does not need it.
+case_a_disk_that_fills_up()
+{
+    local transport
+    run 0 "$jobs" numbers 4 0 --master 'local[1]'
+    mv "$out" one
+    for transport in "${TRANSPORTS[@]}"; do
+        works_on n1 $transport # the program is there now
+        begin "$jobs" wait 4 --master 'ssh://4/n1' --conf ssh.transport=$transport
+        until_true 30 waiting 4
+        go n1
+        "$testbed" exec n1 sh -c 'cat /dev/zero >/var/tmp/full 2>/dev/null' || :
+        ends_with 0
+        same one "$out"
+        on n1 rm -f /var/tmp/full
+        tidy_up
+    done
+}
+
+run_cluster_cases cluster-nodes --empty=n3

@@ -1,0 +1,134 @@
+#!/bin/bash
+# only: release
+# Over SSH on three nodes, by both transports, programs print and write the same bytes as on one
+# machine, and nothing stays on the nodes.
+. "$(dirname "$0")/cluster.bash"
+
+case_hello()
+{
+    local transport
+    for transport in "${TRANSPORTS[@]}"; do
+        cluster 0 "$build/examples/hello" --master ssh://n1,n2,n3 --conf ssh.transport=$transport
+        prints "$(printf '%s\n' '1 squared is 1' '2 squared is 4' '3 squared is 9' \
+            '4 squared is 16' '5 squared is 25')"
+        [ ! -s "$err" ]
+    done
+    cluster 0 "$build/examples/hello" --master ssh:
+    says "$out" '5 squared is 25'
+}
+
+case_log_top()
+{
+    local transport
+    run 0 "$build/examples/log_top" "$root/examples/access.log.gz" --master 'local[1]'
+    mv "$out" top
+    zcat "$root/examples/access.log.gz" >access.log
+    for transport in "${TRANSPORTS[@]}"; do
+        set -- --master "$NODES" --conf ssh.transport=$transport
+        cluster 0 "$build/examples/log_top" "$root/examples/access.log.gz" "$@"
+        same top "$out"
+        cluster 0 "$build/examples/log_top" access.log --conf input.split_size=4KiB "$@"
+        same top "$out"
+        cluster 0 "$build/examples/log_top" - "$@" <access.log
+        same top "$out"
+    done
+}
+
+case_forum_pool()
+{
+    local transport
+    # Rows and partitions are the same everywhere; processes are not.
+    run 0 "$build/examples/forum_pool" 12 --master 'local[1]'
+    sed -nE 's/^(row .*) process.*/\1/p' "$out" >one
+    [ "$(wc -l <one)" -eq 12 ]
+    for transport in "${TRANSPORTS[@]}"; do
+        cluster 0 "$build/examples/forum_pool" 12 --master "$NODES" --conf ssh.transport=$transport
+        sed -nE 's/^(row .*) process.*/\1/p' "$out" | diff one -
+    done
+}
+
+case_api_call()
+{
+    local transport
+    start_far_server "$build/examples/demo_api" --latency-ms 5
+    cp "$root/examples/data.csv" .
+    set -- --url "$url/countries/{code}"
+    cluster 0 "$build/examples/api_call" data.csv one.csv "$@" --master 'local[1]'
+    for transport in "${TRANSPORTS[@]}"; do
+        cluster 0 "$build/examples/api_call" data.csv $transport.csv "$@" \
+            --master "$NODES" --conf ssh.transport=$transport
+        same one.csv $transport.csv
+    done
+    stop_server
+    [ "$(requests)" -eq $((249 * (1 + ${#TRANSPORTS[@]}))) ]
+}
+
+# A file of the same name on each node, with other content and even with the same size.
+case_a_file_of_that_name_on_a_node()
+{
+    local transport path name
+    path=$work/data.csv
+    seq 5000 | sed 's/.*/driver &/' >data.csv
+    run 0 "$jobs" lines "$path" --master 'local[1]'
+    mv "$out" one
+    for name in n1 n2 n3; do
+        on $name sh -c "mkdir -p '$work' && seq 5000 | sed 's/.*/nodeXX &/' >'$path'
+            touch -d @$(stat -c %Y data.csv) '$path'; chmod -R a+rX /tmp"
+    done
+    for transport in "${TRANSPORTS[@]}"; do
+        cluster 0 "$jobs" lines "$path" --master "$NODES" --conf ssh.transport=$transport \
+            --conf input.split_size=4KiB
+        same one "$out"
+        cluster 0 "$jobs" save "$path" saved --master "$NODES" --conf ssh.transport=$transport
+        cat saved/part-* >"$out"
+        same one "$out"
+        rm -r saved
+    done
+    for name in n1 n2 n3; do
+        [ "$(on $name sh -c "cat '$path' | wc -l; ls -A '$work'")" = "$(printf '5000\ndata.csv')" ]
+    done
+    start_clean
+}
+
+# What only the driver has, of all kinds of operators, sources and actions.
+case_oracle()
+{
+    local transport seed=${RDD_SEED:-$((RANDOM * 32768 + RANDOM))} oracle
+    echo "seed $seed (again with RDD_SEED=$seed)"
+    oracle=("$build/tests/oracle/oracle_programs" --seed "$seed" --partitions 7)
+    run 0 "${oracle[@]}" --master 'local[1]'
+    mv "$out" one
+    for transport in "${TRANSPORTS[@]}"; do
+        cluster 0 "${oracle[@]}" --master "$NODES" --conf ssh.transport=$transport
+        same one "$out"
+    done
+}
+
+# A user's lines arrive with the node before them.
+case_lines_of_nodes()
+{
+    local transport
+    for transport in "${TRANSPORTS[@]}"; do
+        begin "$jobs" wait 6 --master "$NODES" --conf ssh.transport=$transport
+        until_true 30 waiting 6
+        go n1 n2 n3
+        ends_with 0
+        says "$err" '[n1] partition ' '[n2] partition ' '[n3] partition '
+        tidy_up
+    done
+}
+
+# Children of tasks with sessions of their own end with their executor.
+case_strays()
+{
+    local transport
+    run 0 "$jobs" numbers 12 0 --master 'local[1]'
+    mv "$out" one
+    for transport in "${TRANSPORTS[@]}"; do
+        cluster 0 "$jobs" sleepers 12 --master "$NODES" --conf ssh.transport=$transport
+        same one "$out"
+        until_true 10 nothing_is_left
+    done
+}
+
+run_cluster_cases cluster-same
