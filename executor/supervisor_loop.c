@@ -288,8 +288,10 @@ static void worker_closed(loop *l, uint32_t index)
 static void write_worker(loop *l, uint32_t index)
 {
     channel *c = supervisor_worker_channel(l->s, index);
-    if (channel_has_output(c) && !l->processes[index].closed &&
-        (channel_failed(c) || channel_write(c, l->processes[index].channel_fd) == CHANNEL_ENDED))
+    if (l->processes[index].closed)
+        return;
+    if (channel_failed(c) || (channel_has_output(c) &&
+                              channel_write(c, l->processes[index].channel_fd) == CHANNEL_ENDED))
         worker_closed(l, index);
 }
 
