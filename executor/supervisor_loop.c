@@ -4,6 +4,7 @@
 #include "cores.h"
 #include "descendants.h"
 #include "entry.h"
+#include "guardian.h"
 #include "line_splitter.h"
 #include "oom.h"
 #include "registry.h"
@@ -270,8 +271,11 @@ static void take_signals(loop *l)
         if (info.ssi_signo == SIGCHLD)
             continue;
         char name[32], why[96];
-        snprintf(why, sizeof why, "the executor was ended by %s",
-                 crash_signal_name((int)info.ssi_signo, name, sizeof name));
+        if (info.ssi_signo == GUARDIAN_GONE)
+            snprintf(why, sizeof why, "the executor's guardian was killed");
+        else
+            snprintf(why, sizeof why, "the executor was ended by %s",
+                     crash_signal_name((int)info.ssi_signo, name, sizeof name));
         supervisor_stop(l->s, why);
     }
     reap(l);
@@ -420,10 +424,9 @@ static void describe_self(hello *h)
     gethostname(h->host, sizeof h->host - 1);
 }
 
-/* A session of its own keeps the terminal's ^C away, and gives the driver one group to kill. */
+/* Its session, which is the guardian's, keeps the terminal's ^C away. */
 static bool begin(loop *l, rdd_error *err)
 {
-    setsid();
     descendants_adopt();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGCHLD, SIG_DFL);
@@ -433,6 +436,7 @@ static bool begin(loop *l, rdd_error *err)
     sigaddset(&taken, SIGTERM);
     sigaddset(&taken, SIGINT);
     sigaddset(&taken, SIGHUP);
+    sigaddset(&taken, GUARDIAN_GONE);
     sigprocmask(SIG_SETMASK, &taken, NULL);
     l->signals = high_fd(signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
     if (l->signals < 0 || fcntl(l->in, F_SETFL, O_NONBLOCK) ||
