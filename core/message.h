@@ -14,7 +14,9 @@
  *          32  header sum   XXH3 of the 32 bytes before
  *
  * Magic, version and header sum stay where they are in every version, so that a peer of another one
- * is told from bytes that are no frame. All integers are little endian. Everything here is pure: bytes in, frames out, no descriptors.
+ * is told from bytes that are no frame.
+ *
+ * All integers are little endian. Everything here is pure: bytes in, frames out, no descriptors.
  */
 #ifndef RDD_MESSAGE_H
 #define RDD_MESSAGE_H

@@ -9,7 +9,7 @@
 
 torture=$build/tests/torture/torture
 case $build in
-*/asan | */tsan) factor=2 ;;
+*/asan | */tsan) factor=4 ;;
 *) factor=1 ;;
 esac
 
