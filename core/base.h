@@ -79,6 +79,10 @@ static inline void closep(int *fd)
         close(*fd);
 }
 
+/* calloc() that waits until there is memory: for what must be said, or remembered, and has nobody
+ * that it could fail towards. For little things; others go on meanwhile and give memory back. */
+void *calloc_patiently(size_t count, size_t size);
+
 /* A bug of ours: prints what and where, and aborts. Stays in release builds. */
 #define ASSERT(condition) \
     (LIKELY(condition) ? (void)0 : assert_failed(#condition, __FILE__, __LINE__))

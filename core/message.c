@@ -178,16 +178,16 @@ static int fail(frame_reader *r, rdd_error *err, const char *why)
     return error_set(err, RDD_E_PROTOCOL, "%s", why);
 }
 
-/* What is wrong with the header at `h`; NULL when it is good. */
+/* What is wrong with the header at `h`; NULL when it is good. A header of another version has its
+ * magic, its version and its sum in the same places. */
 static const char *check_header(const char *h)
 {
     if (memcmp(h, MAGIC, sizeof MAGIC) != 0)
         return "bytes that are no frame came over the channel";
-    if (get_u16(h + AT_VERSION) != FRAME_VERSION)
-        return "the other side speaks another version of the protocol; "
-               "driver and executors must be the same program";
     if (get_u64(h + AT_HEADER_SUM) != XXH3_64bits(h, AT_HEADER_SUM))
         return "a frame with a damaged header came over the channel";
+    if (get_u16(h + AT_VERSION) != FRAME_VERSION)
+        return NULL; /* its type and size may mean something else */
     uint32_t type = get_u16(h + AT_TYPE);
     if (type == 0 || type >= FRAME_TYPES || get_u32(h + AT_RESERVED) ||
         has_stream(type) != (get_u64(h + AT_STREAM) != 0))
@@ -210,6 +210,11 @@ int frame_reader_next(frame_reader *r, frame *ret, rdd_error *err)
         if (wrong) {
             skip_foreign(r);
             continue;
+        }
+        if (get_u16(h + AT_VERSION) != FRAME_VERSION) {
+            r->other_version = get_u16(h + AT_VERSION);
+            return fail(r, err, "the other side speaks another version of the protocol; "
+                                "driver and executors must be the same program");
         }
         frame f = {
             .type = (frame_type)get_u16(h + AT_TYPE),

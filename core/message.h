@@ -13,6 +13,9 @@
  *          24  payload sum  XXH3 of the payload
  *          32  header sum   XXH3 of the 32 bytes before
  *
+ * Magic, version and header sum stay where they are in every version, so that a peer of another one
+ * is told from bytes that are no frame.
+ *
  * All integers are little endian. Everything here is pure: bytes in, frames out, no descriptors.
  */
 #ifndef RDD_MESSAGE_H
@@ -81,6 +84,7 @@ typedef struct frame_reader {
     size_t skip_left;         /* foreign bytes that may still be skipped; 0 after the first frame */
     size_t skipped_size;      /* of what was skipped, its beginning for a message */
     char skipped[200];
+    uint16_t other_version; /* of the frame that ended the reading, if it was that; else 0 */
     bool failed;
 } frame_reader;
 

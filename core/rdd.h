@@ -859,8 +859,9 @@ typedef struct rdd_http_options {
 /* Starts the library; call it first in main. Takes its own options out of argc and argv and leaves
  * the program's: --master M, --conf key=value, --explain[=text|dot], --event-log FILE, --progress,
  * --quiet, --verbose; everything behind "--" is the program's. RDD_MASTER is used when there is no
- * --master. A malformed option is printed and the program exits with 2. In an executor process this
- * call never returns. Never NULL. */
+ * --master. A malformed option is printed and the program exits with 2, and so it does when a context
+ * is in use already: there is one at a time. In an executor process this call never returns. Never
+ * NULL. */
 RDD_PUBLIC rdd_context *rdd_init(int *argc, char **argv);
 
 /* Stops executors, prints the first failure that nobody took, releases the context with its RDDs,

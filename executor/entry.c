@@ -1,5 +1,6 @@
 #include "entry.h"
 
+#include "guardian.h"
 #include "supervisor_loop.h"
 #include "worker_process.h"
 
@@ -32,6 +33,7 @@ static int move_away(int fd)
 
 static void begin_supervisor(void)
 {
+    guardian_begin(); /* from here on this is its child */
     entry.role = ROLE_SUPERVISOR;
     prctl(PR_SET_NAME, "rdd-supervisor"); /* rather than "exe" */
     entry.in_fd = move_away(0);

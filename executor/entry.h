@@ -6,7 +6,7 @@
  * rdd_init(), first in main, then calls executor_entry(), which never returns in such a process.
  *
  * A supervisor's channel is what it finds as descriptors 0 and 1. From the constructor on, 0 is
- * /dev/null and 1 is what 2 is.
+ * /dev/null and 1 is what 2 is. It is a child of the process that was started: guardian.h.
  */
 #ifndef RDD_ENTRY_H
 #define RDD_ENTRY_H

@@ -368,7 +368,13 @@ void supervisor_worker_input(supervisor *s, uint32_t index, uint64_t now_ns)
 /* A process closes its descriptors just before it can be reaped, which says more. */
 void supervisor_worker_closed(supervisor *s, uint32_t index)
 {
-    s->workers[index].end_by_ns = s->now_ns + CLOSED_WAIT_MS * NS_PER_MS;
+    worker *w = &s->workers[index];
+    rdd_error err;
+    w->end_by_ns = s->now_ns + CLOSED_WAIT_MS * NS_PER_MS;
+    if (channel_failed(&w->channel)) {
+        error_set(&err, RDD_E_MEMORY, "out of memory for what it should be told");
+        supervisor_kill_worker(w, &err);
+    }
 }
 
 static void end_closed(supervisor *s, worker *w)
@@ -502,6 +508,8 @@ void supervisor_tick(supervisor *s, uint64_t now_ns)
 uint64_t supervisor_deadline(const supervisor *s)
 {
     uint64_t deadline = s->heard_ns + s->timeout_ns;
+    if (s->exiting)
+        return 0;
     if (s->leaving)
         return any_running(s) ? u64_min(deadline, s->leave_by_ns) : 0;
     if (s->set_up)
@@ -510,6 +518,8 @@ uint64_t supervisor_deadline(const supervisor *s)
         deadline = u64_min(deadline, s->log_refill_ns + NS_PER_S / LOG_LINES_PER_S);
     for (uint32_t i = 0; i < s->worker_count; i++) {
         const worker *w = &s->workers[i];
+        if (w->kill_wanted)
+            return 0;
         if (w->phase == WORKER_WANTED)
             deadline = u64_min(deadline, w->start_at_ns);
         if (w->phase == WORKER_RUNNING)

@@ -4,6 +4,7 @@
 #include "cores.h"
 #include "descendants.h"
 #include "entry.h"
+#include "guardian.h"
 #include "line_splitter.h"
 #include "node.h"
 #include "oom.h"
@@ -271,8 +272,11 @@ static void take_signals(loop *l)
         if (info.ssi_signo == SIGCHLD)
             continue;
         char name[32], why[96];
-        snprintf(why, sizeof why, "the executor was ended by %s",
-                 crash_signal_name((int)info.ssi_signo, name, sizeof name));
+        if (info.ssi_signo == GUARDIAN_GONE)
+            snprintf(why, sizeof why, "the executor's guardian was killed");
+        else
+            snprintf(why, sizeof why, "the executor was ended by %s",
+                     crash_signal_name((int)info.ssi_signo, name, sizeof name));
         supervisor_stop(l->s, why);
     }
     reap(l);
@@ -289,8 +293,10 @@ static void worker_closed(loop *l, uint32_t index)
 static void write_worker(loop *l, uint32_t index)
 {
     channel *c = supervisor_worker_channel(l->s, index);
-    if (channel_has_output(c) && !l->processes[index].closed &&
-        (channel_failed(c) || channel_write(c, l->processes[index].channel_fd) == CHANNEL_ENDED))
+    if (l->processes[index].closed)
+        return;
+    if (channel_failed(c) || (channel_has_output(c) &&
+                              channel_write(c, l->processes[index].channel_fd) == CHANNEL_ENDED))
         worker_closed(l, index);
 }
 
@@ -419,10 +425,9 @@ static void describe_self(hello *h)
     gethostname(h->host, sizeof h->host - 1);
 }
 
-/* A session of its own keeps the terminal's ^C away, and gives the driver one group to kill. */
+/* Its session, which is the guardian's, keeps the terminal's ^C away. */
 static bool begin(loop *l, rdd_error *err)
 {
-    setsid();
     descendants_adopt();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGCHLD, SIG_DFL);
@@ -432,6 +437,7 @@ static bool begin(loop *l, rdd_error *err)
     sigaddset(&taken, SIGTERM);
     sigaddset(&taken, SIGINT);
     sigaddset(&taken, SIGHUP);
+    sigaddset(&taken, GUARDIAN_GONE);
     sigprocmask(SIG_SETMASK, &taken, NULL);
     l->signals = high_fd(signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
     if (l->signals < 0 || fcntl(l->in, F_SETFL, O_NONBLOCK) ||

@@ -101,8 +101,11 @@ static void take_plan(talker *t, const frame *f)
         return;
     plan *p = NULL;
     rdd_error why;
-    if (plan_decode(&p, in->bytes.data, in->bytes.size, &why) < 0)
+    if (plan_decode(&p, in->bytes.data, in->bytes.size, &why) < 0) {
+        if (why.code == RDD_E_MEMORY)
+            give_up(why.message); /* another worker may have it; a bad plan is bad everywhere */
         p = NULL;
+    }
     if (worker_slots_add_plan(t->slots, in->stage, p, &why) < 0)
         give_up("out of memory for a plan");
     buf_release(&in->bytes);

@@ -31,8 +31,10 @@ static void executors_plan(backend *base, uint32_t stage, rdd_str plan)
     pthread_mutex_lock(&b->mutex);
     if (b->plan_count == b->plan_capacity) {
         size_t capacity = b->plan_capacity ? b->plan_capacity * 2 : 8;
-        staged_plan *grown = realloc(b->plans, capacity * sizeof *grown);
-        ASSERT(grown);
+        staged_plan *grown = calloc_patiently(capacity, sizeof *grown);
+        if (b->plan_count)
+            memcpy(grown, b->plans, b->plan_count * sizeof *grown);
+        free(b->plans);
         b->plans = grown;
         b->plan_capacity = capacity;
     }
@@ -200,8 +202,10 @@ int backend_executors_new(backend **ret, place **places, uint32_t count, rdd_err
     for (; b->count < count; b->count++)
         ready = prepare(b, b->count, places[b->count]) && ready;
     if (!ready) {
-        int error = errno;
+        int error = b->conf.failed ? ENOMEM : errno;
         free_backend(b);
+        if (error == ENOMEM)
+            return error_set_memory(err, "starting executors");
         return error_set_errno(err, RDD_E_LIMIT, error, "executors could not be prepared");
     }
     *ret = &b->base;

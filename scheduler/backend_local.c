@@ -127,28 +127,9 @@ static size_t take_locked(local_backend *self, slot *s, task_spec *ret)
     return count;
 }
 
-/* What came of a task must be said, and saying it takes a little memory: wait until there is some. */
-static void *wait_for_memory(void *(*get)(size_t), size_t size)
-{
-    void *memory;
-    while (!(memory = get(size)))
-        nanosleep(&(struct timespec){ .tv_nsec = (long)NS_PER_MS }, NULL);
-    return memory;
-}
-
-static void *new_outcomes(size_t count)
-{
-    return calloc(count, sizeof(outcome));
-}
-
-static void *new_event(size_t kind)
-{
-    return event_new((event_kind)kind);
-}
-
 static void post_outcomes(local_backend *self, outcome *outcomes, size_t count)
 {
-    event *e = wait_for_memory(new_event, EVENT_OUTCOMES);
+    event *e = event_new_patiently(EVENT_OUTCOMES);
     e->outcomes = outcomes;
     e->outcome_count = count;
     self->sink.post(self->sink.arg, e);
@@ -172,7 +153,7 @@ static void run_one(slot *s, const known_plan *p, const task_spec *task, outcome
 
 static void run_batch(local_backend *self, slot *s, const task_spec *tasks, size_t count)
 {
-    outcome *outcomes = wait_for_memory(new_outcomes, count);
+    outcome *outcomes = calloc_patiently(count, sizeof *outcomes);
     const known_plan *p = NULL;
     for (size_t i = 0; i < count; i++) {
         if (!p || p->stage != tasks[i].id.stage) {
@@ -248,9 +229,7 @@ static int local_start(backend *b, event_sink sink, rdd_error *err)
 static void local_plan(backend *b, uint32_t stage, rdd_str bytes)
 {
     local_backend *self = of(b);
-    known_plan *p = calloc(1, sizeof *p);
-    if (!p)
-        return; /* its tasks will say that the plan is not known */
+    known_plan *p = calloc_patiently(1, sizeof *p);
     p->stage = stage;
     if (plan_decode(&p->plan, bytes.data, bytes.size, &p->error) < 0)
         p->plan = NULL;
@@ -321,7 +300,7 @@ static void local_launch(backend *b, uint32_t executor UNUSED, uint32_t incarnat
 /* Takes the queued tasks of a stage out; gives their outcomes, to be posted without the lock. */
 static outcome *drop_locked(local_backend *self, uint32_t stage, size_t *ret_count)
 {
-    outcome *dropped = wait_for_memory(new_outcomes, self->count + 1);
+    outcome *dropped = calloc_patiently(self->count + 1, sizeof *dropped);
     size_t count = self->count, kept = 0;
     *ret_count = 0;
     for (size_t i = 0; i < count; i++) {

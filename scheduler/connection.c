@@ -144,13 +144,17 @@ void connection_closed(connection *c, const char *why)
 
 /* -- Greeting ---------------------------------------------------------------------------------- */
 
+static void set_version_error(const connection *c, uint32_t theirs, int ours, rdd_error *err)
+{
+    error_set(err, RDD_E_PROTOCOL, "%s speaks version %u of the protocol, this is version %d; "
+              "driver and executors must be the same program", c->name, theirs, ours);
+}
+
 static bool is_same_program(connection *c, const hello *h)
 {
     rdd_error err;
     if (h->protocol != PROTOCOL_VERSION)
-        error_set(&err, RDD_E_PROTOCOL, "%s speaks version %u of the protocol, this is version %d; "
-                  "driver and executors must be the same program", c->name, h->protocol,
-                  PROTOCOL_VERSION);
+        set_version_error(c, h->protocol, PROTOCOL_VERSION, &err);
     else if (h->nonce != c->options.nonce)
         error_set(&err, RDD_E_PROTOCOL, "%s answered somebody else's greeting", c->name);
     else if (*h->build_id && *c->build_id && strcmp(h->build_id, c->build_id) != 0)
@@ -403,9 +407,11 @@ void connection_input(connection *c, uint64_t now_ns)
     int code = 0;
     while (c->phase != FAILED && (code = channel_next(&c->channel, &f, &err)) == 1)
         take_frame(c, &f);
-    if (code < 0 && c->phase == GREETING)
+    if (code < 0 && c->channel.in.other_version)
+        set_version_error(c, c->channel.in.other_version, FRAME_VERSION, &err);
+    else if (code < 0 && c->phase == GREETING) /* fails it already */
         connection_closed(c, err.message);
-    else if (code < 0)
+    if (code < 0)
         fail(c, &err);
     if (c->phase == FAILED)
         frame_reader_drop(&c->channel.in);

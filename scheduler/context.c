@@ -38,6 +38,28 @@ static void take_standard_numbers(void)
             return;
 }
 
+/* Settings, signals and crash reports belong to the process: there is one context at a time. */
+static atomic_bool alive;
+
+static rdd_context *context_new(const char *program, rdd_error *err)
+{
+    if (atomic_exchange(&alive, true)) {
+        error_set(err, RDD_E_USAGE, "rdd_init was called while a context is in use: a program has one "
+                                    "at a time; share it among threads, or call rdd_finish first");
+        return NULL;
+    }
+    rdd_context *ctx = calloc(1, sizeof *ctx);
+    char *name = strdup(program);
+    if (!ctx || !name) {
+        free(ctx);
+        free(name);
+        error_set_memory(err, "starting");
+        return NULL;
+    }
+    ctx->program = name;
+    return ctx;
+}
+
 rdd_context *rdd_init(int *argc, char **argv)
 {
     static const char *const NO_NAME = "rdd";
@@ -50,13 +72,9 @@ rdd_context *rdd_init(int *argc, char **argv)
     if (argc && argv)
         executor_entry(argc, argv); /* does not return in an executor */
     take_standard_numbers();
-    rdd_context *ctx = calloc(1, sizeof *ctx);
-    char *name = strdup(program);
-    if (!ctx || !name) {
-        error_set_memory(&err, "starting");
+    rdd_context *ctx = context_new(program, &err);
+    if (!ctx)
         give_up(program, &err);
-    }
-    ctx->program = name;
     pthread_mutex_init(&ctx->mutex, NULL);
     pthread_mutexattr_t recursive; /* preparing a node may run a job that prepares its parents */
     pthread_mutexattr_init(&recursive);
@@ -98,6 +116,7 @@ static void context_free(rdd_context *ctx)
     free(ctx->event_log);
     free(ctx->program);
     free(ctx);
+    atomic_store(&alive, false);
 }
 
 int rdd_finish(rdd_context *ctx)

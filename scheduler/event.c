@@ -11,6 +11,13 @@ event *event_new(event_kind kind)
     return e;
 }
 
+event *event_new_patiently(event_kind kind)
+{
+    event *e = calloc_patiently(1, sizeof *e);
+    e->kind = kind;
+    return e;
+}
+
 void *event_free(event *e)
 {
     if (!e)

@@ -38,6 +38,9 @@ typedef struct event event;
 
 /* All zeros but its kind. NULL when out of memory. */
 event *event_new(event_kind kind);
+
+/* The same, never NULL: for what must be said. Waits until there is memory. */
+event *event_new_patiently(event_kind kind);
 void *event_free(event *e);
 
 /* Every outcome that comes in is answered by exactly one ACCEPT or DISCARD. Every job that comes in

@@ -14,7 +14,13 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { FD_LEAST = 3, SOCKET_BUFFER = 1 << 20, LOOK_AGAIN_MS = 5 };
+enum {
+    FD_LEAST = 3,
+    SOCKET_BUFFER = 1 << 20,
+    LOOK_AGAIN_MS = 5,
+    READS_MAX = 256,     /* before the clock is looked at */
+    GUARDIAN_WAIT_S = 6, /* for a guardian that was told to end its executor: the kernel has to */
+};
 
 /* -- Starting ---------------------------------------------------------------------------------- */
 
@@ -100,19 +106,37 @@ static bool is_ours(pid_t pid, bool *ret_ended)
     return true;
 }
 
-static void wait_for_end(pid_t pid, uint64_t patience_ns)
+/* Reads what still comes; false when the channel has ended: then the supervisor has. */
+static bool read_on(int fd)
+{
+    char bytes[4096];
+    ssize_t size = 1;
+    for (int i = 0; i < READS_MAX && (size > 0 || (size < 0 && errno == EINTR)); i++)
+        size = read(fd, bytes, sizeof bytes);
+    return size > 0 || (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR));
+}
+
+/* Waits for the guardian and for the end of the channel: a supervisor whose guardian was killed may
+ * still be at work, ending what is below it. True when both have ended. */
+static bool wait_for_end(const executor_child *c, uint64_t patience_ns)
 {
     uint64_t deadline = clock_now_ns() + patience_ns;
-    bool ended = false;
 #ifdef SYS_pidfd_open
-    CLEANUP(closep) int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    CLEANUP(closep) int pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
 #else
     int pidfd = -1;
 #endif
-    while (is_ours(pid, &ended) && !ended && clock_now_ns() < deadline) {
-        struct pollfd p = { .fd = pidfd, .events = POLLIN };
+    for (;;) {
+        bool ended = false, gone = !is_ours(c->pid, &ended) || ended, talks = read_on(c->in_fd);
+        if (gone && !talks)
+            return true;
         int left_ms = clock_poll_ms(clock_now_ns(), deadline);
-        poll(&p, 1, pidfd >= 0 || left_ms < LOOK_AGAIN_MS ? left_ms : LOOK_AGAIN_MS);
+        if (!left_ms)
+            return false;
+        struct pollfd polls[] = { { .fd = talks ? c->in_fd : -1, .events = POLLIN },
+                                  { .fd = gone ? -1 : pidfd, .events = POLLIN } };
+        bool polled = gone || pidfd >= 0 || left_ms < LOOK_AGAIN_MS;
+        poll(polls, ARRAY_SIZE(polls), polled ? left_ms : LOOK_AGAIN_MS);
     }
 }
 
@@ -128,11 +152,14 @@ static void describe(int status, char *text, size_t size)
 
 void executor_end(executor_child *c, uint64_t patience_ns, char *text, size_t size)
 {
-    closep(&c->in_fd);
     closep(&c->out_fd);
     snprintf(text, size, "its process is gone");
-    wait_for_end(c->pid, patience_ns);
-    bool ended;
+    bool over = wait_for_end(c, patience_ns), ended;
+    if (!over && is_ours(c->pid, &ended) && !ended) {
+        kill(c->pid, SIGQUIT);
+        wait_for_end(c, GUARDIAN_WAIT_S * NS_PER_S);
+    }
+    closep(&c->in_fd);
     if (!is_ours(c->pid, &ended))
         return;
     /* Not reaped yet, so the number is not anybody else's. */

@@ -7,15 +7,17 @@
 #include <sys/types.h>
 
 typedef struct executor_child {
-    pid_t pid;    /* and the number of its session and process group */
+    pid_t pid;    /* of its guardian, and the number of their session and process group */
     int in_fd;    /* what it writes; does not block */
     int out_fd;   /* what it reads; does not block */
 } executor_child;
 
+/* The executor ends with the thread that calls this, as it does with the process. */
 int executor_spawn(executor_child *ret, rdd_error *err);
 
-/* Closes the channel, gives the executor `patience_ns` to end by itself, which ends everything
- * below it, then kills its process group. Says how it ended: "exited with status 1". */
+/* Closes the channel and gives the executor `patience_ns` to end by itself, which ends everything
+ * below it; then its guardian is told to end it, and as the last resort its process group is killed.
+ * Says how it ended: "its process exited with status 1". */
 void executor_end(executor_child *c, uint64_t patience_ns, char *text, size_t size);
 
 #endif

@@ -22,8 +22,7 @@ enum {
 
 static event *event_for(const executor *e, event_kind kind, uint32_t slots)
 {
-    event *ev = event_new(kind);
-    ASSERT(ev); /* no memory for a few bytes, and no way to say so */
+    event *ev = event_new_patiently(kind);
     ev->executor = e->number;
     ev->incarnation = e->incarnation;
     ev->slots = slots;

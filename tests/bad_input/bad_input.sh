@@ -430,6 +430,15 @@ END
     only in
 }
 
+case_two_contexts_at_once()
+{
+    local master
+    for master in "${MASTERS[@]}"; do
+        run 2 "$reader" --master "$master" twice
+        one_line 'reader: rdd_init was called while a context is in use' 'call rdd_finish first'
+    done
+}
+
 case_the_program_keeps_its_own()
 {
     seq 3 >--quiet

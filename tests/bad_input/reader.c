@@ -3,7 +3,7 @@
  *     reader SOURCE PATH [SINK PATH]
  *
  * SOURCE is text, csv, items (CSV as structs), json, json-items, whole or records (of 16 bytes).
- * SINK is text, csv or json; without one the elements are counted.
+ * `reader twice` starts the library twice. SINK is text, csv or json; without one the elements are counted.
  */
 #include <rdd.h>
 
@@ -34,6 +34,8 @@ static rdd *read_source(rdd_context *ctx, const char *source, const char *path)
 int main(int argc, char **argv)
 {
     rdd_context *ctx = rdd_init(&argc, argv);
+    if (argc == 2 && !strcmp(argv[1], "twice"))
+        rdd_init(&argc, argv); /* a mistake, which ends the program */
     if (argc != 3 && argc != 5) {
         rdd_report(ctx, 2, "usage: reader SOURCE PATH [SINK PATH]");
         return rdd_finish(ctx);

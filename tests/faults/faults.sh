@@ -180,10 +180,23 @@ children_of()
     done
 }
 
+guardians()
+{
+    children_of "$driver" rdd-guardian
+}
+
+supervisors()
+{
+    local guardian
+    for guardian in $(guardians); do
+        children_of "$guardian" rdd-supervisor
+    done
+}
+
 workers()
 {
     local supervisor
-    for supervisor in $(children_of "$driver" rdd-supervisor); do
+    for supervisor in $(supervisors); do
         children_of "$supervisor" rdd-worker
     done
 }
@@ -238,7 +251,7 @@ case_kill_a_supervisor()
     calm
     begin gather signs out --master "$cluster"
     until_true 30 here 4
-    kill -KILL $(children_of "$driver" rdd-supervisor | head -n 1)
+    kill -KILL $(supervisors | head -n 1)
     touch signs/go0
     ends_with 0
     same calm out
@@ -250,11 +263,58 @@ case_kill_all_supervisors()
     calm
     begin gather signs out --master "$cluster"
     until_true 30 here 4
-    kill -KILL $(children_of "$driver" rdd-supervisor)
+    kill -KILL $(supervisors)
     touch signs/go0
     ends_with 0
     same calm out
     only calm out signs
+}
+
+# strays_here N: so many have said their numbers.
+strays_here()
+{
+    [ "$(ls signs | grep -c '^stray-')" -eq "$1" ]
+}
+
+gone()
+{
+    local pid
+    for pid; do
+        [ ! -e "/proc/$pid/exe" ] || return 1
+    done
+}
+
+# What has a session of its own is not in any group that could be killed, and is nobody's child: it
+# ends with its supervisor, or with the guardian of that.
+case_strays_of_a_killed_supervisor()
+{
+    calm
+    local victims left
+    for victims in supervisors guardians; do
+        again
+        begin gather-stray signs out --master "$cluster"
+        until_true 30 here 4
+        until_true 30 strays_here 4
+        mapfile -t left < <(ls signs | sed -n 's/^stray-//p')
+        kill -KILL $($victims)
+        until_true 10 gone "${left[@]}"
+        touch signs/go0
+        ends_with 0
+        same calm out
+    done
+    only calm out signs
+}
+
+# A stopped supervisor does not hear that its driver is gone: its guardian does.
+case_kill_the_driver_of_supervisors_that_hang()
+{
+    mkdir signs
+    begin gather-stray signs --master "$cluster"
+    until_true 30 here 4
+    kill -STOP $(supervisors)
+    kill -KILL "$driver"
+    ends_with 137
+    until_true 10 no_process_of "$RDD_TEST_CASE"
 }
 
 # A stopped supervisor is silent, and given up after executor.timeout.
@@ -265,7 +325,7 @@ case_a_supervisor_that_hangs()
         --conf executor.timeout=500ms
     until_true 30 here 4
     local silent
-    silent=$(children_of "$driver" rdd-supervisor | head -n 1)
+    silent=$(supervisors | head -n 1)
     kill -STOP "$silent"
     touch signs/go0
     ends_with 0
@@ -282,7 +342,7 @@ case_kill_the_driver()
     until_true 30 here 4
     local ours
     mapfile -t ours < <(processes_of "$RDD_TEST_CASE")
-    [ "${#ours[@]}" -eq 5 ]
+    [ "${#ours[@]}" -eq 7 ]
     kill -KILL "$driver"
     ends_with 137
     until_true 10 no_process_of "$RDD_TEST_CASE"
@@ -401,7 +461,7 @@ case_kill_workers_that_call()
         if [ $victim = worker ]; then
             kill -KILL $(workers)
         else
-            kill -KILL $(children_of "$driver" rdd-supervisor)
+            kill -KILL $(supervisors)
         fi
         gate open
         ends_with 0

@@ -11,6 +11,7 @@
  *     K-thrice       once each of the three
  *     K-always       whenever it is computed. *
  *     gather         each of 4 partitions waits until DIR/go is there, and says so in DIR/here-N
+ *     gather-stray   the same, and each leaves a stray behind before it waits
  *     deaf           partition 1 never returns, whatever it is told; the first partition fails once
  *                    that has begun
  *     deaf-alone     the same without a failure
@@ -31,7 +32,8 @@
 
 enum { COUNT = 6000, PARTITIONS = 60, FIRST = 150, STEP = 2000, HARMS = 3 };
 
-RDD_STRUCT(fault, (rdd_str, kind), (rdd_str, dir), (bool, always), (bool, thrice), (bool, beside));
+RDD_STRUCT(fault, (rdd_str, kind), (rdd_str, dir), (bool, always), (bool, thrice), (bool, beside),
+           (bool, strays));
 
 /* ---- signs ----------------------------------------------------------------------------------- */
 
@@ -82,8 +84,8 @@ __attribute__((noinline)) static int overflow(int depth)
     return depth < 0 ? 0 : overflow(depth + 1) + block[0];
 }
 
-/* A child that keeps everything open that it can, and hears nothing. */
-static void leave_a_stray(rdd_task *task)
+/* A child that keeps everything open that it can, and hears nothing. Its number is a sign. */
+static void leave_a_stray(rdd_task *task, rdd_str dir)
 {
     pid_t child = fork();
     if (child < 0)
@@ -96,26 +98,27 @@ static void leave_a_stray(rdd_task *task)
     signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    sign_put(dir, "stray-", getpid());
     for (;;)
         pause();
 }
 
-static void harm(rdd_task *task, rdd_str kind)
+static void harm(rdd_task *task, const fault *env)
 {
-    if (rdd_str_equal(kind, RDD_STR("segv")))
+    if (rdd_str_equal(env->kind, RDD_STR("segv")))
         write_where_nothing_is();
-    else if (rdd_str_equal(kind, RDD_STR("abort")))
+    else if (rdd_str_equal(env->kind, RDD_STR("abort")))
         abort();
-    else if (rdd_str_equal(kind, RDD_STR("exit")))
+    else if (rdd_str_equal(env->kind, RDD_STR("exit")))
         exit(3);
-    else if (rdd_str_equal(kind, RDD_STR("kill")))
+    else if (rdd_str_equal(env->kind, RDD_STR("kill")))
         kill(getpid(), SIGKILL);
-    else if (rdd_str_equal(kind, RDD_STR("overflow")))
+    else if (rdd_str_equal(env->kind, RDD_STR("overflow")))
         sink = overflow(0);
-    else if (rdd_str_equal(kind, RDD_STR("fail")))
+    else if (rdd_str_equal(env->kind, RDD_STR("fail")))
         rdd_fail(task, "this one was meant to fail");
-    else if (rdd_str_equal(kind, RDD_STR("stray")))
-        leave_a_stray(task);
+    else if (rdd_str_equal(env->kind, RDD_STR("stray")))
+        leave_a_stray(task, env->dir);
 }
 
 static bool does_harm(const fault *f, int64_t x)
@@ -150,13 +153,15 @@ RDD_MAP(work, int64_t, x, rdd_str, fault)
     if (env->beside && x == 0)
         be_beside(env);
     if (does_harm(env, x))
-        harm(task, env->kind);
+        harm(task, env);
     return rdd_format(task, "%lld squared is %lld", (long long)x, (long long)(x * x));
 }
 
 RDD_MAP(gather, int64_t, x, rdd_str, fault)
 {
     if (x % (COUNT / 4) == 0) {
+        if (env->strays)
+            leave_a_stray(task, env->dir);
         sign_put(env->dir, "here-", (long)rdd_partition_index(task));
         while (!sign_is_there(env->dir, "go", 0) && !rdd_cancelled(task))
             nap();
@@ -188,12 +193,13 @@ static rdd *job_of(rdd_context *ctx, const char *what, const char *dir)
                 .kind = { dash ? (size_t)(dash - what) : strlen(what), what },
                 .always = strstr(what, "-always") || !strcmp(what, "deaf"),
                 .thrice = strstr(what, "-thrice"),
-                .beside = strstr(what, "-beside") };
+                .beside = strstr(what, "-beside"),
+                .strays = strstr(what, "-stray") };
     bool few = rdd_str_equal(f.kind, RDD_STR("gather")) || rdd_str_equal(f.kind, RDD_STR("deaf"));
     rdd *numbers = rdd_range(ctx, 0, COUNT, .partitions = few ? 4 : PARTITIONS);
 #define WITH(op) \
     RDD_WITH(op, .kind = f.kind, .dir = f.dir, .always = f.always, .thrice = f.thrice, \
-             .beside = f.beside)
+             .beside = f.beside, .strays = f.strays)
     if (rdd_str_equal(f.kind, RDD_STR("gather")))
         return rdd_map(numbers, WITH(gather));
     if (rdd_str_equal(f.kind, RDD_STR("deaf")))

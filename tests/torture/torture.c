@@ -44,7 +44,17 @@ static struct shared {
 } *shared;
 
 static atomic_bool armed;
-static const char *sign; /* of an executor's process: what the first one that fails makes */
+static const char *sign; /* of an executor's process: the directory that the first one makes */
+
+/* An executor's process leaves the place in the sign, as nobody sees its memory. */
+static void leave_place(void)
+{
+    char path[620];
+    snprintf(path, sizeof path, "%s/place", sign);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    backtrace_symbols_fd(shared->frames, shared->frame_count, fd);
+    close(fd);
+}
 
 static bool fails_now(void)
 {
@@ -56,6 +66,8 @@ static bool fails_now(void)
         return false;
     shared->frame_count = backtrace(shared->frames, FRAMES_MAX);
     atomic_store(&shared->failed, true);
+    if (sign)
+        leave_place();
     errno = ENOMEM;
     return true;
 }
@@ -230,14 +242,15 @@ static int wait_for(pid_t pid)
 }
 
 /* What stands in a file, cut, and how many lines it has. */
-static int read_errors(char *text, size_t size)
+static int read_lines(const char *name, char *text, size_t size)
 {
     char path[600];
-    path_of("errors", path);
+    path_of(name, path);
     int fd = open(path, O_RDONLY), lines = 0;
     ssize_t got = fd >= 0 ? read(fd, text, size - 1) : 0;
     text[got > 0 ? got : 0] = 0;
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     for (const char *c = text; *c; c++)
         lines += *c == '\n';
     return lines;
@@ -272,6 +285,8 @@ static const char *judge(int status, const char *errors, int lines)
     const char *left = leftover(&has_output);
     bool good = has_output && file_is_right(output);
     unlink(output);
+    path_of("failed/place", output);
+    unlink(output);
     path_of("failed", output);
     rmdir(output);
     if (status < 0)
@@ -297,6 +312,16 @@ static const char *judge(int status, const char *errors, int lines)
     return strstr(errors, "out of memory") ? NULL : "it did not say that memory is out";
 }
 
+static void show_failure(long n, int status, const char *why, const char *errors,
+                         const char *place)
+{
+    printf("allocation %ld: %s (wait status %#x); it said:\n%s\nthe allocation:\n%s", n, why,
+           (unsigned)status, errors, place);
+    fflush(stdout);
+    if (!*place)
+        backtrace_symbols_fd(shared->frames, shared->frame_count, STDOUT_FILENO);
+}
+
 /* False: allocation `n` did not happen. */
 static bool torture(long n, int argc, char **argv, int *failures)
 {
@@ -309,15 +334,12 @@ static bool torture(long n, int argc, char **argv, int *failures)
         perror("torture: fork");
         exit(2);
     }
-    char errors[4000];
-    int status = wait_for(pid), lines = read_errors(errors, sizeof errors);
+    char errors[4000], place[4000];
+    int status = wait_for(pid), lines = read_lines("errors", errors, sizeof errors);
+    read_lines("failed/place", place, sizeof place);
     const char *why = judge(status, errors, lines);
-    if (why && (*failures)++ < SHOWN_MAX) {
-        printf("allocation %ld: %s (wait status %#x); it said:\n%s\nthe allocation:\n", n, why,
-               (unsigned)status, errors);
-        fflush(stdout);
-        backtrace_symbols_fd(shared->frames, shared->frame_count, STDOUT_FILENO);
-    }
+    if (why && (*failures)++ < SHOWN_MAX)
+        show_failure(n, status, why, errors, place);
     return shared->failed;
 }
 

@@ -180,7 +180,7 @@ static void a_killed_supervisor_comes_back_with_a_new_incarnation(void **state)
     const char *waiting = rig_fifo(&r, 0, 'w');
     rig_launch(&r, 1, waiting);
     int fd = rig_meet(waiting);
-    pid_t supervisor = backend_executors_pid(r.backend, 1), worker;
+    pid_t supervisor = rig_supervisor(&r, 1), worker;
     assert_int_equal(process_children(supervisor, &worker, 1), 1);
     int worker_end = process_open(worker);
     kill(supervisor, SIGKILL);
@@ -195,13 +195,57 @@ static void a_killed_supervisor_comes_back_with_a_new_incarnation(void **state)
     rig_stop(&r);
 }
 
+/* Its supervisor ends all the same what it has, and says why. */
+static void a_killed_guardian_ends_the_executor(void **state)
+{
+    (void)state;
+    rig_defaults();
+    rig r;
+    rig_start_up(&r, 1, 1);
+    expect_alive(&r, 0); /* its worker is there */
+    pid_t supervisor = rig_supervisor(&r, 0), worker;
+    assert_int_equal(process_children(supervisor, &worker, 1), 1);
+    int ends[] = { process_open(supervisor), process_open(worker) };
+    kill(backend_executors_pid(r.backend, 0), SIGKILL);
+    expect_lost(&r, 0, 0, "executor 0 ended: the executor's guardian was killed");
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+        process_expect_end(ends[i]);
+    rig_expect_up(&r);
+    expect_alive(&r, 0);
+    rig_stop(&r);
+}
+
+/* The driver counts the executor as lost when nothing of it is left, also of its strays. */
+static void a_killed_supervisor_leaves_no_stray(void **state)
+{
+    (void)state;
+    rig_defaults();
+    rig r;
+    rig_start_up(&r, 1, 1);
+    char number_path[520], number[16] = { 0 };
+    const char *waiting = rig_fifo(&r, 0, 's');
+    snprintf(number_path, sizeof number_path, "%s.pid", waiting + 1);
+    assert_int_equal(mkfifo(number_path, 0600), 0);
+    rig_launch(&r, 0, waiting);
+    int fd = open(number_path, O_RDONLY | O_CLOEXEC);
+    assert_true(read(fd, number, sizeof number - 1) > 0);
+    int stray = process_open((pid_t)strtol(number, NULL, 10));
+    assert_true(stray >= 0);
+    kill(rig_supervisor(&r, 0), SIGKILL);
+    expect_lost(&r, 0, 0, "its process was killed by signal 9 (SIGKILL)");
+    process_expect_end(stray);
+    close(fd);
+    rig_expect_up(&r);
+    rig_stop(&r);
+}
+
 static void an_executor_is_replaced_when_asked(void **state)
 {
     (void)state;
     rig_defaults();
     rig r;
     rig_start_up(&r, 1, 1);
-    int old = process_open(backend_executors_pid(r.backend, 0));
+    int old = process_open(rig_supervisor(&r, 0));
     r.backend->ops->replace(r.backend, 0, 0);
     expect_lost(&r, 0, 0, "replaced");
     process_expect_end(old);
@@ -220,7 +264,7 @@ static void a_silent_executor_is_given_up(void **state)
     rig_conf("executor.timeout=400ms");
     rig r;
     rig_start_up(&r, 1, 1);
-    pid_t supervisor = backend_executors_pid(r.backend, 0);
+    pid_t supervisor = rig_supervisor(&r, 0);
     int old = process_open(supervisor);
     kill(supervisor, SIGSTOP);
     expect_lost(&r, 0, 0, "no sign of life from executor 0 for 400 ms");
@@ -312,7 +356,7 @@ static void stopping_leaves_no_process(void **state)
     expect_alive(&r, 1); /* its worker is there */
     int ends[4];
     for (uint32_t i = 0; i < 2; i++) {
-        pid_t supervisor = backend_executors_pid(r.backend, i), worker;
+        pid_t supervisor = rig_supervisor(&r, i), worker;
         assert_int_equal(process_children(supervisor, &worker, 1), 1);
         ends[i * 2] = process_open(supervisor);
         ends[i * 2 + 1] = process_open(worker);
@@ -338,7 +382,7 @@ static int be_driver(const char *dir)
     int fd = open(number_path, O_RDONLY);
     if (read(fd, number, sizeof number - 1) <= 0)
         return 1;
-    pid_t supervisor = backend_executors_pid(r.backend, 0), worker;
+    pid_t supervisor = rig_supervisor(&r, 0), worker;
     if (process_children(supervisor, &worker, 1) != 1)
         return 1;
     printf("%d %d %s", (int)supervisor, (int)worker, number);
@@ -391,7 +435,7 @@ static void a_supervisor_that_is_told_to_end_says_so(void **state)
     rig_defaults();
     rig r;
     rig_start_up(&r, 1, 1);
-    kill(backend_executors_pid(r.backend, 0), SIGTERM);
+    kill(rig_supervisor(&r, 0), SIGTERM);
     expect_lost(&r, 0, 0, "executor 0 ended: the executor was ended by SIGTERM");
     rig_expect_up(&r);
     expect_alive(&r, 0);
@@ -417,16 +461,17 @@ static void send_one(churn *c, uint32_t partition, uint32_t executor)
     c->r.backend->ops->launch(c->r.backend, executor, c->r.incarnation[executor], &t, 1);
 }
 
-/* Some process of an executor, the supervisor itself now and then. */
+/* Some process of an executor, the supervisor or its guardian now and then. */
 static void kill_something(churn *c)
 {
     uint32_t executor = (uint32_t)test_random_below(2);
-    pid_t supervisor = backend_executors_pid(c->r.backend, executor), workers[4];
+    pid_t supervisor = rig_supervisor(&c->r, executor), workers[4];
     size_t count = supervisor ? process_children(supervisor, workers, 4) : 0;
     if (count && test_random_below(4))
         kill(workers[test_random_below(count)], SIGKILL);
     else if (supervisor)
-        kill(supervisor, SIGKILL);
+        kill(test_random_below(3) ? supervisor : backend_executors_pid(c->r.backend, executor),
+             SIGKILL);
     c->kills++;
 }
 
@@ -525,6 +570,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_plan_that_cannot_be_read_fails_its_tasks),
         cmocka_unit_test(plans_of_many_stages_come_and_go),
         cmocka_unit_test(a_killed_supervisor_comes_back_with_a_new_incarnation),
+        cmocka_unit_test(a_killed_guardian_ends_the_executor),
+        cmocka_unit_test(a_killed_supervisor_leaves_no_stray),
         cmocka_unit_test(an_executor_is_replaced_when_asked),
         cmocka_unit_test(a_silent_executor_is_given_up),
         cmocka_unit_test(an_executor_that_cannot_start_is_given_up),

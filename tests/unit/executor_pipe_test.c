@@ -3,9 +3,11 @@
 #include "connection.h"
 #include "executor_rig.h"
 
+#include <endian.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
+#include <xxhash.h>
 
 extern char **environ;
 
@@ -119,6 +121,36 @@ static void tasks_run_over_pipes_behind_a_shell_that_talks(void **state)
     remote_close(&r);
 }
 
+/* A greeting from another version, behind what a login shell says. The connection does not wait for
+ * more to come. */
+static void another_version_of_the_protocol_is_named(void **state)
+{
+    (void)state;
+    CLEANUP(buf_release) buf bytes = { 0 };
+    buf_text(&bytes, "Welcome to node-b\n");
+    size_t begin = frame_begin(&bytes, FRAME_HELLO, 0);
+    buf_text(&bytes, "a greeting of times to come");
+    frame_end(&bytes, begin);
+    bytes.data[begin + 4] = 2;
+    uint64_t sum = htole64(XXH3_64bits(bytes.data + begin, 32));
+    memcpy(bytes.data + begin + 32, &sum, sizeof sum);
+    signal(SIGPIPE, SIG_IGN);
+    int fd = open(test_path("greeting"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, bytes.data, bytes.size), (ssize_t)bytes.size);
+    close(fd);
+    char line[600];
+    snprintf(line, sizeof line, "cat '%s' -", test_path("greeting")); /* stays open */
+    remote r;
+    rdd_error err;
+    remote_open(&r, line);
+    while (!connection_failed(r.connection, &err))
+        remote_turn(&r);
+    expect_text(err.message, "node-b speaks version 2 of the protocol, this is version 1; driver "
+                             "and executors must be the same program");
+    remote_close(&r);
+    unlink(test_path("greeting"));
+}
+
 static void what_came_instead_of_an_executor_is_shown(void **state)
 {
     (void)state;
@@ -148,6 +180,7 @@ int main(int argc, char **argv)
     rig_main(&argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tasks_run_over_pipes_behind_a_shell_that_talks),
+        cmocka_unit_test(another_version_of_the_protocol_is_named),
         cmocka_unit_test(what_came_instead_of_an_executor_is_shown),
     };
     return TEST_MAIN(argc, argv, tests);

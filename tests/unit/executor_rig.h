@@ -279,6 +279,13 @@ TEST_HELPER size_t process_children(pid_t pid, pid_t *ret, size_t max)
     return count;
 }
 
+/* The supervisor of an executor: the child of the process that was started; 0 when it is not up. */
+TEST_HELPER pid_t rig_supervisor(const rig *r, uint32_t executor)
+{
+    pid_t guardian = backend_executors_pid(r->backend, executor), supervisor = 0;
+    return guardian && process_children(guardian, &supervisor, 1) == 1 ? supervisor : 0;
+}
+
 /* What main does first in every process. */
 TEST_HELPER void rig_main(int *argc, char **argv)
 {
