@@ -96,16 +96,24 @@ TEST_HELPER void rig_expect_up(rig *r)
     event_free(e);
 }
 
-TEST_HELPER void rig_start(rig *r, uint32_t executors, uint32_t slots)
+/* Takes over a backend that was not started. */
+TEST_HELPER void rig_start_backend(rig *r, backend *b, uint32_t executors)
 {
     rdd_error err;
-    *r = (rig){ .executors = executors };
+    *r = (rig){ .executors = executors, .backend = b };
     pthread_mutex_init(&r->mutex, NULL);
     pthread_cond_init(&r->printed, NULL);
     mailbox_init(&r->box, 4096);
-    assert_int_equal(backend_process_new(&r->backend, executors, slots, &err), 0);
     backend_executors_set_log(r->backend, rig_print, r);
     assert_int_equal(r->backend->ops->start(r->backend, (event_sink){ rig_post, r }, &err), 0);
+}
+
+TEST_HELPER void rig_start(rig *r, uint32_t executors, uint32_t slots)
+{
+    rdd_error err;
+    backend *b;
+    assert_int_equal(backend_process_new(&b, executors, slots, &err), 0);
+    rig_start_backend(r, b, executors);
 }
 
 TEST_HELPER void rig_start_up(rig *r, uint32_t executors, uint32_t slots)
