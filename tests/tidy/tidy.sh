@@ -120,6 +120,7 @@ vendors_have_one_includer()
     vendor 'csv\.h' 'executor/csv[a-z_]*\.c'
     vendor 'microhttpd\.h' 'scheduler/ui[a-z_]*\.c'
     vendor 'libssh2\.h' 'scheduler/transport_libssh2\.c'
+    vendor 'openssl/[a-z]+\.h' 'scheduler/known_hosts[a-z_]*\.c'
     vendor 'zlib\.h' 'executor/[a-z]*put_gzip\.c'
     vendor 'zstd\.h' 'executor/[a-z]*put_zstd\.c'
     one_includer 'lz4\.h'
