@@ -26,24 +26,30 @@ typedef enum transport_step {
     TRANSPORT_STEPS,
 } transport_step;
 
-const char *transport_step_name(transport_step step); /* "dns", "tcp", "kex", "host key", … */
+/* "dns", "tcp", "kex", "host key", "login", "exec". */
+const char *transport_step_name(transport_step step);
 
 typedef struct transport transport;
 
 typedef struct transport_ops {
     /* > 0 bytes; 0 at the end of what the command writes; -EAGAIN when there is nothing now; another
-     * negative when the session is lost: transport_end() then says why. Read until -EAGAIN before
-     * polling: bytes may wait inside where no descriptor shows them. */
+     * negative when the session is lost. With the ssh program a lost session looks like an end, so
+     * neither means that all came: that is for the last word of whoever writes. */
     ssize_t (*read)(transport *t, void *data, size_t size);
     ssize_t (*read_errors)(transport *t, void *data, size_t size); /* the command's stderr */
-    /* How many bytes were taken, -EAGAIN, or another negative. */
+    /* How many bytes were taken, -EAGAIN, or another negative. What was taken may wait inside; reads,
+     * writes and ends push it on. */
     ssize_t (*write)(transport *t, const void *data, size_t size);
-    /* What to wait for: fills at most TRANSPORT_POLL_MAX, returns how many. `want_write`: the caller
-     * has bytes that found no room. */
+    /* What to wait for: fills at most TRANSPORT_POLL_MAX, returns how many; 0: do not wait, bytes are
+     * inside that no descriptor shows. `want_write`: the caller has bytes that found no room. When
+     * any of the descriptors is ready, read both streams until -EAGAIN, then write: which one it was
+     * says nothing about which stream has something. */
     size_t (*poll)(transport *t, struct pollfd *fds, bool want_write);
     /* Ends the session: closes the command's stdin, waits for its end for `patience_ns` while it
-     * throws away what comes, then cuts. One line on how it ended: "exited with status 0", "the
-     * connection was reset", … Then frees t. */
+     * throws away what comes, then cuts. One line on how it ended: "exited with status 0", "was
+     * killed by signal SIGKILL", "the connection was lost: …", "did not end within 2 s and was cut
+     * off". libssh2 and the ssh program do not tell all of these apart: it is for people. Then frees
+     * t, which may be NULL (and then says nothing). */
     void (*end)(transport *t, uint64_t patience_ns, char *text, size_t size);
 } transport_ops;
 
@@ -55,7 +61,8 @@ struct transport {
 
 typedef enum transport_kind { TRANSPORT_AUTO, TRANSPORT_LIBSSH2, TRANSPORT_OPENSSH } transport_kind;
 
-/* Which one suits a target, and why, in a line for the log. */
+/* Which one suits a target, and why, in a line for the log. Never TRANSPORT_AUTO. Reads the target's
+ * known_hosts files. */
 transport_kind transport_choose(const ssh_target *target, char *reason, size_t size);
 
 typedef struct transport_options {
@@ -68,7 +75,10 @@ typedef struct transport_options {
 
 /* Connects, checks the host key, logs in, starts `command` with the user's login shell over there.
  * Blocks. A failure is one line: the host, the step, what happened, what to do; *ret_step (may be
- * NULL) is where. Dials respect MaxStartups (dial.h). */
+ * NULL) is where, TRANSPORT_STEPS when all went well. `command` and `options` are not kept; the
+ * target lives as long as the transport. Dials respect MaxStartups (dial.h): a server that drops
+ * the connection before it says its version is tried again, a few times. Any number of threads may
+ * open transports at once. */
 int transport_open(transport **ret, transport_kind kind, const ssh_target *target,
                    const char *command, const transport_options *options,
                    transport_step *ret_step, rdd_error *err);

@@ -1,0 +1,45 @@
+/* transport_parts.h: what the transports share while they open, and nobody else sees.
+ *
+ * transport.c makes a transport_start for each try; a transport's open function walks the steps with
+ * it: start_done() after each, start_wait() wherever it waits, start_fail() on the way out.
+ */
+#ifndef RDD_TRANSPORT_PARTS_H
+#define RDD_TRANSPORT_PARTS_H
+
+#include "dial.h"
+#include "transport.h"
+
+typedef struct transport_start {
+    const ssh_target *target;
+    const char *command;
+    const transport_options *options;
+    transport_step step;       /* what is being done */
+    uint64_t step_ns;          /* since when */
+    uint64_t step_deadline_ns; /* until when */
+    dial_pass pass;            /* given back with TRANSPORT_LOGIN */
+    bool dropped;              /* the server hung up before its greeting: worth another try */
+    rdd_error *err;
+} transport_start;
+
+typedef int transport_opener(transport **ret, transport_start *s);
+
+int transport_libssh2_open(transport **ret, transport_start *s);
+int transport_openssh_open(transport **ret, transport_start *s);
+
+/* RSA keys as servers of today take them (rsa-sha2-*). */
+bool transport_libssh2_knows_rsa(void);
+
+/* All steps up to `step` are done, the one behind it begins. */
+void start_done(transport_start *s, transport_step step);
+
+/* The step has failed: "label: tcp: message". */
+int start_fail(transport_start *s, rdd_code code, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* Waits until one of the descriptors is ready. Negative, and s->err says so: cancelled, or the time
+ * is up for the step or for all. */
+int start_wait(transport_start *s, struct pollfd *fds, size_t count);
+
+/* "2 s", "350 ms". */
+const char *start_duration(uint64_t ns, char text[32]);
+
+#endif
