@@ -1,6 +1,8 @@
 #include "transport.h"
 
 #include "clock.h"
+#include "known_hosts.h"
+#include "random.h"
 #include "transport_parts.h"
 
 #include <errno.h>
@@ -31,10 +33,38 @@ const char *transport_step_name(transport_step step)
 
 /* -- Which one --------------------------------------------------------------------------------- */
 
+/* A server that is known by an RSA key alone: libssh2 1.10 cannot check one with a server of
+ * today's. */
+static bool known_by_rsa_alone(const ssh_target *t)
+{
+    known_hosts *known;
+    rdd_error err;
+    if (known_hosts_load(&known, t->known_hosts.items, t->known_hosts.count, &err))
+        return false;
+    unsigned types = t->host_key_alias ? known_hosts_types(known, t->host_key_alias, 0)
+                                       : known_hosts_types(known, t->host_name, t->port);
+    known_hosts_free(known);
+    return types == HOST_KEY_RSA;
+}
+
 transport_kind transport_choose(const ssh_target *target, char *reason, size_t size)
 {
-    snprintf(reason, size, "%s: the ssh program", target->label);
-    return TRANSPORT_OPENSSH;
+    const char *why = NULL;
+    if (target->proxy_command)
+        why = "the ssh configuration has a ProxyCommand for it";
+    else if (target->has_certificates)
+        why = "it has a certificate to log in with";
+    else if (target->has_security_key)
+        why = "one of its identities is a security key";
+    else if (target->only_rsa && !transport_libssh2_knows_rsa())
+        why = "its identities are RSA keys, which need libssh2 1.11";
+    else if (!transport_libssh2_knows_rsa() && known_by_rsa_alone(target))
+        why = "it is known by an RSA host key alone, which needs libssh2 1.11";
+    if (why)
+        snprintf(reason, size, "%s: the ssh program, as %s", target->label, why);
+    else
+        snprintf(reason, size, "%s: libssh2", target->label);
+    return why ? TRANSPORT_OPENSSH : TRANSPORT_LIBSSH2;
 }
 
 /* -- Steps ------------------------------------------------------------------------------------- */
@@ -135,6 +165,7 @@ int start_wait(transport_start *s, struct pollfd *fds, size_t count)
 static int try_once(transport **ret, transport_kind kind, transport_start *s)
 {
     static transport_opener *const openers[] = {
+        [TRANSPORT_LIBSSH2] = transport_libssh2_open,
         [TRANSPORT_OPENSSH] = transport_openssh_open,
     };
     const ssh_target *t = s->target;
@@ -146,7 +177,6 @@ static int try_once(transport **ret, transport_kind kind, transport_start *s)
         return code;
     }
     begin_step(s, TRANSPORT_RESOLVE); /* the wait was not its */
-    ASSERT(kind == TRANSPORT_OPENSSH);
     code = openers[kind](ret, s);
     dial_leave(&s->pass);
     return code;

@@ -39,6 +39,9 @@ int start_fail(transport_start *s, rdd_code code, const char *format, ...) PRINT
  * is up for the step or for all. */
 int start_wait(transport_start *s, struct pollfd *fds, size_t count);
 
+/* The steps RESOLVE and CONNECT: a TCP connection that does not block, set up for SSH. */
+int ssh_connect(transport_start *s, int *ret_fd);
+
 /* "2 s", "350 ms". */
 const char *start_duration(uint64_t ns, char text[32]);
 

@@ -119,7 +119,7 @@ vendors_have_one_includer()
     vendor 'curl/curl\.h' 'executor/http[a-z_]*\.c'
     vendor 'csv\.h' 'executor/csv[a-z_]*\.c'
     vendor 'microhttpd\.h' 'scheduler/ui[a-z_]*\.c'
-    vendor 'libssh2\.h' 'scheduler/transport_libssh2\.c'
+    vendor 'libssh2\.h' 'scheduler/transport_libssh2[a-z_]*\.[ch]'
     vendor 'openssl/[a-z]+\.h' 'scheduler/known_hosts[a-z_]*\.c'
     vendor 'zlib\.h' 'executor/[a-z]*put_gzip\.c'
     vendor 'zstd\.h' 'executor/[a-z]*put_zstd\.c'
