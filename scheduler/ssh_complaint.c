@@ -121,6 +121,7 @@ static const meaning meanings[] = {
       "wait, and mend what failed before" },
     { "Exceeded MaxStartups", TRANSPORT_EXCHANGE,
       "too many logins at once for this server; raise its MaxStartups" },
+    { "banner line", TRANSPORT_EXCHANGE, "this is no SSH server; is the port right?" },
     { "Connection refused", TRANSPORT_CONNECT, "is sshd running there, and is this its port?" },
     { "No route to host", TRANSPORT_CONNECT, "is the machine up, and is the address right?" },
     { "Network is unreachable", TRANSPORT_CONNECT, "is the network up here?" },

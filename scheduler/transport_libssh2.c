@@ -1,10 +1,15 @@
 /* A session over libssh2: its streams and its end. How one gets in is transport_libssh2_login.c's.
  *
- * libssh2 never blocks here; all waiting is done around it, with deadlines. Two of its traps (1.10.0)
- * shape this file. After a call that found the socket full, that same call must come again, with the
- * same bytes, before any other: `stuck` remembers which, and `out` keeps the bytes. And a call for
- * one stream may take packets of another off the socket, which poll() then does not show: so
- * session_poll() looks inside.
+ * libssh2 never blocks here; all waiting is done around it, with deadlines. Its traps (1.10.0) shape
+ * this file:
+ *   - After a call that left half a packet for a full socket, that same call must come again, with the
+ *     same bytes, before any other: `stuck` says which, and `out` keeps the bytes of a write.
+ *   - A read may grant the server room for more, an amount that depends on the read's length. When
+ *     that has to wait, for the socket or for new keys, the amount that was sent stays and the amount
+ *     that is noted is the next read's; what then seems too much is thrown away. So all reads of both
+ *     streams have one length, and go into `held` where the caller's memory is shorter.
+ *   - A call for one stream may take packets of another off the socket, which a descriptor then does
+ *     not show: session_poll() looks inside.
  */
 #include "transport_libssh2.h"
 
@@ -65,6 +70,7 @@ static ssize_t on_send(libssh2_socket_t fd, const void *data, size_t size, int f
     do
         n = send(fd, data, size, flags | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
+    l->unsent = n < (ssize_t)size;
     if (n >= 0)
         return n;
     if (errno != EAGAIN)
@@ -81,17 +87,16 @@ static void on_disconnect(LIBSSH2_SESSION *session, int reason, const char *mess
              message ? message : "");
 }
 
-static short directions(ssh_session *l)
+/* What libssh2 waits for. Not libssh2_session_block_directions(): after the second half of a packet
+ * found no room either, it says "nothing". */
+static short events_of(const ssh_session *l)
 {
-    int d = libssh2_session_block_directions(l->session);
-    int events = (d & LIBSSH2_SESSION_BLOCK_INBOUND ? POLLIN : 0) |
-                 (d & LIBSSH2_SESSION_BLOCK_OUTBOUND ? POLLOUT : 0);
-    return (short)(events ? events : POLLIN);
+    return l->unsent ? POLLOUT : POLLIN;
 }
 
 int ssh_session_wait(ssh_session *l, transport_start *s)
 {
-    struct pollfd p = { .fd = l->fd, .events = directions(l) };
+    struct pollfd p = { .fd = l->fd, .events = events_of(l) };
     return start_wait(s, &p, 1);
 }
 
@@ -121,8 +126,7 @@ static int lose(ssh_session *l)
 /* After a call that returned EAGAIN. */
 static ssize_t remember(ssh_session *l, ssh_stuck call)
 {
-    int d = libssh2_session_block_directions(l->session);
-    l->stuck = d & LIBSSH2_SESSION_BLOCK_OUTBOUND ? call : STUCK_NOWHERE;
+    l->stuck = l->unsent ? call : STUCK_NOWHERE;
     return -EAGAIN;
 }
 
@@ -142,30 +146,61 @@ static ssize_t flush_out(ssh_session *l)
     return 0;
 }
 
+static ssize_t read_channel(ssh_session *l, ssh_stuck call, void *data)
+{
+    int stream = call == STUCK_READ ? 0 : SSH_EXTENDED_DATA_STDERR;
+    ssize_t n = libssh2_channel_read_ex(l->channel, stream, data, SSH_READ_SIZE);
+    if (n == LIBSSH2_ERROR_EAGAIN)
+        return remember(l, call);
+    l->stuck = STUCK_NOWHERE;
+    return n < 0 ? lose(l) : n;
+}
+
+/* An end and "nothing now" come again. */
+static ssize_t read_held(ssh_session *l, ssh_stuck call)
+{
+    ssh_held *h = &l->held[call == STUCK_READ ? 0 : 1];
+    ASSERT(h->at == h->size);
+    ssize_t n = read_channel(l, call, h->bytes);
+    h->at = 0;
+    h->size = n > 0 ? (size_t)n : 0;
+    return n;
+}
+
 /* Whether `call` may be made now: 0, -EAGAIN, or that the session is lost. */
 static ssize_t make_way(ssh_session *l, ssh_stuck call)
 {
     if (l->lost)
         return l->lost;
-    if (l->stuck == STUCK_WRITE && call != STUCK_WRITE) {
-        ssize_t code = flush_out(l);
-        if (code && (code != -EAGAIN || l->stuck == STUCK_WRITE))
-            return code;
-    }
-    return l->stuck == STUCK_NOWHERE || l->stuck == call ? 0 : -EAGAIN;
+    if (l->stuck == STUCK_NOWHERE || l->stuck == call)
+        return 0;
+    ssize_t code = -EAGAIN;
+    if (l->stuck == STUCK_WRITE)
+        code = flush_out(l);
+    else if (l->stuck != STUCK_EOF)
+        code = read_held(l, l->stuck);
+    if (code < 0 && code != -EAGAIN)
+        return code;
+    return l->stuck == STUCK_NOWHERE ? 0 : -EAGAIN;
 }
 
 static ssize_t read_stream(ssh_session *l, ssh_stuck call, void *data, size_t size)
 {
-    ssize_t n = make_way(l, call);
-    if (n)
-        return n;
-    int stream = call == STUCK_READ ? 0 : SSH_EXTENDED_DATA_STDERR;
-    n = libssh2_channel_read_ex(l->channel, stream, data, size);
-    if (n == LIBSSH2_ERROR_EAGAIN)
-        return remember(l, call);
-    l->stuck = STUCK_NOWHERE;
-    return n < 0 ? lose(l) : n;
+    ssh_held *h = &l->held[call == STUCK_READ ? 0 : 1];
+    if (h->at == h->size) {
+        ssize_t n = make_way(l, call);
+        if (!n && h->at == h->size) {
+            n = size >= SSH_READ_SIZE ? read_channel(l, call, data) : read_held(l, call);
+            if (n <= 0 || size >= SSH_READ_SIZE)
+                return n;
+        }
+        if (n < 0)
+            return n;
+    }
+    size = size_min(size, h->size - h->at);
+    memcpy(data, h->bytes + h->at, size);
+    h->at += size;
+    return (ssize_t)size;
 }
 
 static ssize_t session_read(transport *t, void *data, size_t size)
@@ -212,12 +247,14 @@ static size_t session_poll(transport *t, struct pollfd *fds, bool want_write)
     drain_jump(l);
     if (l->lost)
         return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(l->held); i++)
+        if (l->held[i].at < l->held[i].size)
+            return 0;
     bool inside = !l->data_ended && (libssh2_poll_channel_read(l->channel, 1) > 0 ||
                                      libssh2_channel_eof(l->channel) > 0);
     if (inside && l->stuck == STUCK_NOWHERE)
         return 0;
-    fds[0] = (struct pollfd){ .fd = l->fd,
-                              .events = l->stuck == STUCK_NOWHERE ? POLLIN : directions(l) };
+    fds[0] = (struct pollfd){ .fd = l->fd, .events = events_of(l) };
     return 1;
 }
 
@@ -244,9 +281,7 @@ static void *ssh_session_free(ssh_session *l)
  * away. 1: the command has ended; 0: wait; negative: the session is lost. */
 static ssize_t wind_up(ssh_session *l, bool *eof_sent, char *bytes, size_t size)
 {
-    ssize_t code = make_way(l, STUCK_WRITE);
-    if (code == -EAGAIN && l->stuck == STUCK_EOF)
-        code = 0;
+    ssize_t code = make_way(l, l->stuck == STUCK_EOF ? STUCK_EOF : STUCK_WRITE);
     if (!code)
         code = flush_out(l);
     if (!code && !*eof_sent) {
@@ -296,7 +331,7 @@ static void session_end(transport *t, uint64_t patience_ns, char *text, size_t s
     bool eof_sent = false;
     ssize_t code;
     while (!(code = bytes ? wind_up(l, &eof_sent, bytes, bytes_size) : -ENOMEM)) {
-        struct pollfd p = { .fd = l->fd, .events = l->stuck ? directions(l) : POLLIN };
+        struct pollfd p = { .fd = l->fd, .events = events_of(l) };
         if (clock_now_ns() >= deadline_ns)
             break;
         drain_jump(l);

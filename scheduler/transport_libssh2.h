@@ -12,7 +12,7 @@
 #include <libssh2.h>
 
 /* As much as libssh2 puts into one packet. */
-enum { SSH_OUT_SIZE = 32700, SSH_FIRST_MAX = 4 << 10 };
+enum { SSH_OUT_SIZE = 32700, SSH_READ_SIZE = 64 << 10, SSH_FIRST_MAX = 4 << 10 };
 
 /* libssh2 1.10 breaks when, after a call that found the socket full, another call comes before that
  * one again: this is the one. */
@@ -24,6 +24,12 @@ typedef enum ssh_stuck {
     STUCK_EOF,
 } ssh_stuck;
 
+/* What came and was not asked for yet. */
+typedef struct ssh_held {
+    size_t at, size;
+    char bytes[SSH_READ_SIZE];
+} ssh_held;
+
 typedef struct ssh_session {
     transport base;
     const char *label;
@@ -32,6 +38,7 @@ typedef struct ssh_session {
     LIBSSH2_SESSION *session;
     LIBSSH2_CHANNEL *channel;
     ssh_stuck stuck;
+    bool unsent;         /* the last packet is not wholly in the socket */
     bool cut;            /* the socket is not to be used any more */
     bool data_ended;
     int lost;            /* -errno when the session is lost */
@@ -41,6 +48,7 @@ typedef struct ssh_session {
     size_t first_size;
     char out[SSH_OUT_SIZE]; /* taken from the caller, not by libssh2 yet */
     size_t out_at, out_size;
+    ssh_held held[2];    /* stdout, stderr */
 } ssh_session;
 
 /* Repeats a libssh2 call until it is done; `code` gets what it returned. Returns from the function

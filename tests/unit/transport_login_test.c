@@ -1,0 +1,512 @@
+/* How the transports get in, and what they say when they do not, against a real sshd: host keys, keys,
+ * agents, jump hosts, what the server allows. */
+#include "transport_parts.h"
+#include "transport_rig.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    fclose(file);
+}
+
+static void read_file(const char *path, char *text, size_t size)
+{
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, size - 1, file)] = 0;
+    fclose(file);
+}
+
+/* -- Host keys --------------------------------------------------------------------------------- */
+
+static void host_is_unknown(transport_kind kind)
+{
+    sshd *s = rig_sshd(&(sshd_options){ .unknown = true });
+    ssh_target target = sshd_target(s);
+    rig_refused(kind, &target, NULL, TRANSPORT_HOST_KEY,
+                WORDS("node: host key: ", "key is known for", "SHA256:", "accept-new"));
+    assert_int_equal(sshd_count_log(s, "Accepted"), 0);
+    sshd_stop(s);
+}
+BOTH(host_is_unknown)
+
+static void new_host_is_accepted(transport_kind kind)
+{
+    sshd *s = rig_sshd(&(sshd_options){ .unknown = true });
+    ssh_target target = sshd_target(s);
+    target.host_key = SSH_HOST_KEY_ACCEPT_NEW;
+    rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    target.host_key = SSH_HOST_KEY_YES; /* it is known now */
+    rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    sshd_stop(s);
+}
+BOTH(new_host_is_accepted)
+
+/* Another server's key is written down for it. */
+static void forge(sshd *s, const char *before, const char *type)
+{
+    char line[4096], text[4300], name[64];
+    sshd_key(s, "another", type, NULL, false);
+    snprintf(name, sizeof name, "%s", "another.pub");
+    read_file(sshd_path(s, name), line, sizeof line);
+    snprintf(text, sizeof text, "%s[127.0.0.1]:%u %s", before, sshd_port(s), line);
+    write_file(sshd_path(s, "known_hosts"), text);
+}
+
+static void host_has_changed(transport_kind kind)
+{
+    sshd *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    forge(s, "", "ed25519");
+    const char *const *words = WORDS("has changed", "SHA256:", "ssh-keygen");
+    rig_refused(kind, &target, NULL, TRANSPORT_HOST_KEY, words);
+    target.host_key = SSH_HOST_KEY_ACCEPT_NEW;
+    rig_refused(kind, &target, NULL, TRANSPORT_HOST_KEY, words);
+    sshd_stop(s);
+}
+BOTH(host_has_changed)
+
+/* A key of another type is known: no new host, whatever the policy. */
+static void host_has_another_type(transport_kind kind)
+{
+    sshd *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    forge(s, "", "ecdsa");
+    target.host_key = kind == TRANSPORT_LIBSSH2 ? SSH_HOST_KEY_ACCEPT_NEW : SSH_HOST_KEY_YES;
+    rig_refused(kind, &target, NULL, TRANSPORT_HOST_KEY, WORDS("ED25519"));
+    sshd_stop(s);
+}
+BOTH(host_has_another_type)
+
+static void host_is_revoked(transport_kind kind)
+{
+    sshd *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    char line[4096], text[4300];
+    read_file(sshd_path(s, "host_ed25519.pub"), line, sizeof line);
+    snprintf(text, sizeof text, "@revoked [127.0.0.1]:%u %s", sshd_port(s), line);
+    write_file(sshd_path(s, "known_hosts"), text);
+    rig_refused(kind, &target, NULL, TRANSPORT_HOST_KEY, WORDS("revoked", "do not trust"));
+    sshd_stop(s);
+}
+BOTH(host_is_revoked)
+
+/* The server has three keys, and one of them is known: it is the one that is asked for. */
+static void known_type_is_asked_for(transport_kind kind)
+{
+    static const char *const types[] = { "ed25519", "ecdsa" };
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+        sshd *s = rig_sshd(&(sshd_options){ .host_keys = "rsa ecdsa ed25519", .unknown = true });
+        ssh_target target = sshd_target(s);
+        char line[4096], text[4300], name[64];
+        snprintf(name, sizeof name, "host_%s.pub", types[i]);
+        read_file(sshd_path(s, name), line, sizeof line);
+        snprintf(text, sizeof text, "[127.0.0.1]:%u %s", sshd_port(s), line);
+        write_file(sshd_path(s, "known_hosts"), text);
+        rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+        sshd_stop(s);
+    }
+}
+BOTH(known_type_is_asked_for)
+
+static void host_key_alias(transport_kind kind)
+{
+    sshd *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    char line[4096], text[4300];
+    read_file(sshd_path(s, "host_ed25519.pub"), line, sizeof line);
+    snprintf(text, sizeof text, "the-node %s", line);
+    write_file(sshd_path(s, "known_hosts"), text);
+    target.host_key_alias = "the-node";
+    rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    sshd_stop(s);
+}
+BOTH(host_key_alias)
+
+/* -- Keys -------------------------------------------------------------------------------------- */
+
+static void key_is_rejected(transport_kind kind)
+{
+    sshd *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    CLEANUP(freep) char *key = strdup(sshd_key(s, "stranger", "ed25519", NULL, false));
+    target.identities = (ssh_text_list){ (const char **)&key, 1 };
+    rig_refused(kind, &target, NULL, TRANSPORT_LOGIN,
+                WORDS("node: login: ", "Permission denied (publickey)", "authorized_keys"));
+    sshd_stop(s);
+}
+BOTH(key_is_rejected)
+
+static void server_counts_keys(transport_kind kind)
+{
+    sshd *s = rig_sshd(&(sshd_options){ .config = "MaxAuthTries 2\n" });
+    ssh_target target = sshd_target(s);
+    const char *keys[4];
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        char name[16];
+        snprintf(name, sizeof name, "stranger%zu", i);
+        keys[i] = sshd_key(s, name, "ed25519", NULL, false);
+    }
+    target.identities = (ssh_text_list){ keys, ARRAY_SIZE(keys) };
+    rig_refused(kind, &target, NULL, TRANSPORT_LOGIN,
+                WORDS("Too many authentication failures", "IdentitiesOnly"));
+    sshd_stop(s);
+}
+BOTH(server_counts_keys)
+
+/* The right key is the sixth: libssh2 stops before sshd does, ssh is told off. */
+static void few_keys_are_offered(void **state)
+{
+    (void)state;
+    sshd *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    const char *keys[6];
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        char name[16];
+        snprintf(name, sizeof name, "stranger%zu", i);
+        keys[i] = sshd_key(s, name, "ed25519", NULL, i == 5);
+    }
+    target.identities = (ssh_text_list){ keys, ARRAY_SIZE(keys) };
+    rig_refused(TRANSPORT_LIBSSH2, &target, NULL, TRANSPORT_LOGIN,
+                WORDS("5 keys were offered, the most that are tried"));
+    target.identities.items++;
+    target.identities.count--;
+    rig_run(TRANSPORT_LIBSSH2, &target, "echo in", "in\n", "exited with status 0");
+    sshd_stop(s);
+}
+
+static void passphrase_without_agent(transport_kind kind)
+{
+    sshd *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    CLEANUP(freep) char *key = strdup(sshd_key(s, "locked", "ed25519", "secret", true));
+    target.identities = (ssh_text_list){ (const char **)&key, 1 };
+    rig_refused(kind, &target, NULL, TRANSPORT_LOGIN, WORDS("passphrase", "ssh-add"));
+    sshd_stop(s);
+}
+BOTH(passphrase_without_agent)
+
+static void keys_of_old_formats(transport_kind kind)
+{
+    sshd *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    CLEANUP(freep) char *key = strdup(sshd_key(s, "old", "ecdsa", NULL, true));
+    const char *argv[] = { "ssh-keygen", "-q", "-p", "-m", "PEM", "-P", "", "-N", "", "-f", key, NULL };
+    assert_int_equal(sshd_run(argv), 0);
+    target.identities = (ssh_text_list){ (const char **)&key, 1 };
+    rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    sshd_stop(s);
+}
+BOTH(keys_of_old_formats)
+
+/* -- Agents ------------------------------------------------------------------------------------ */
+
+typedef struct agent {
+    pid_t pid;
+    char path[PATH_MAX];
+} agent;
+
+/* In the foreground; its socket is there when a client gets an answer. */
+static void agent_start(agent *a, sshd *s)
+{
+    snprintf(a->path, sizeof a->path, "%s", sshd_path(s, "agent"));
+    int ready[2];
+    assert_int_equal(pipe2(ready, 0), 0);
+    a->pid = fork();
+    assert_true(a->pid >= 0);
+    if (!a->pid) {
+        dup2(ready[1], 1);
+        close(ready[0]);
+        close(ready[1]);
+        execlp("ssh-agent", "ssh-agent", "-D", "-a", a->path, NULL);
+        _exit(127);
+    }
+    close(ready[1]);
+    char byte;
+    assert_int_equal(read(ready[0], &byte, 1), 1); /* it says where it is once it listens */
+    close(ready[0]);
+    setenv("SSH_AUTH_SOCK", a->path, 1);
+}
+
+static void agent_stop(agent *a)
+{
+    kill(a->pid, SIGKILL);
+    waitpid(a->pid, NULL, 0);
+    unsetenv("SSH_AUTH_SOCK");
+}
+
+static void agent_add(const char *key)
+{
+    assert_int_equal(sshd_run((const char *[]){ "ssh-add", "-q", key, NULL }), 0);
+}
+
+/* The file is locked, the agent has its key; others of the agent's are not to get in the way. */
+static void agent_has_the_key(transport_kind kind)
+{
+    sshd *s = rig_sshd(&(sshd_options){ .config = "MaxAuthTries 2\n" });
+    ssh_target target = sshd_target(s);
+    agent a;
+    agent_start(&a, s);
+    for (int i = 0; i < 7; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "other%d", i);
+        agent_add(sshd_key(s, name, "ed25519", NULL, false));
+    }
+    CLEANUP(freep) char *key = strdup(sshd_key(s, "mine", "ed25519", NULL, true));
+    agent_add(key);
+    const char *lock[] = { "ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", key, NULL };
+    assert_int_equal(sshd_run(lock), 0);
+    target.agent = a.path;
+    target.identities = (ssh_text_list){ (const char **)&key, 1 };
+    rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    target.identities_only = false;
+    rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    agent_stop(&a);
+    sshd_stop(s);
+}
+BOTH(agent_has_the_key)
+
+static void agent_alone(transport_kind kind)
+{
+    sshd *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    agent a;
+    agent_start(&a, s);
+    CLEANUP(freep) char *key = strdup(sshd_key(s, "mine", "ecdsa", NULL, true));
+    agent_add(key);
+    assert_int_equal(unlink(key), 0);
+    target.agent = a.path;
+    target.identities.count = 0;
+    target.identities_only = false;
+    rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    agent_stop(&a);
+    sshd_stop(s);
+}
+BOTH(agent_alone)
+
+/* An agent that takes questions and never answers. */
+static void agent_hangs(void **state)
+{
+    (void)state;
+    sshd *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    struct sockaddr_storage address = { .ss_family = AF_UNIX };
+    const char *path = sshd_path(s, "hanging");
+    snprintf((char *)&address + sizeof(sa_family_t), 100, "%s", path);
+    CLEANUP(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, 110), 0);
+    assert_int_equal(listen(fd, 5), 0);
+    target.agent = path;
+    target.connect_timeout_ms = 2000;
+    rig_refused(TRANSPORT_LIBSSH2, &target, NULL, TRANSPORT_LOGIN, WORDS("agent", "confirmation"));
+    sshd_stop(s);
+}
+
+/* -- What libssh2 cannot do -------------------------------------------------------------------- */
+
+static void rsa_key(transport_kind kind)
+{
+    sshd *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    CLEANUP(freep) char *key = strdup(sshd_key(s, "old", "rsa", NULL, true));
+    target.identities = (ssh_text_list){ (const char **)&key, 1 };
+    if (kind == TRANSPORT_LIBSSH2 && !transport_libssh2_knows_rsa())
+        rig_refused(kind, &target, NULL, TRANSPORT_LOGIN,
+                    WORDS("RSA keys need libssh2 1.11", "ssh.transport=openssh"));
+    else
+        rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    target.only_rsa = true;
+    rig_run(TRANSPORT_AUTO, &target, "echo in", "in\n", "exited with status 0");
+    sshd_stop(s);
+}
+BOTH(rsa_key)
+
+static void rsa_host_key(transport_kind kind)
+{
+    sshd *s = rig_sshd(&(sshd_options){ .host_keys = "rsa" });
+    ssh_target target = sshd_target(s);
+    if (kind == TRANSPORT_LIBSSH2 && !transport_libssh2_knows_rsa())
+        rig_refused(kind, &target, NULL, TRANSPORT_EXCHANGE,
+                    WORDS("host keys are too new", "rsa-sha2-256", "ssh.transport=openssh"));
+    else
+        rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    rig_run(TRANSPORT_AUTO, &target, "echo in", "in\n", "exited with status 0");
+    sshd_stop(s);
+}
+BOTH(rsa_host_key)
+
+static void new_ciphers(transport_kind kind)
+{
+    sshd *s = rig_sshd(&(sshd_options){ .config = "Ciphers chacha20-poly1305@openssh.com\n" });
+    ssh_target target = sshd_target(s);
+    if (kind == TRANSPORT_LIBSSH2)
+        rig_refused(kind, &target, NULL, TRANSPORT_EXCHANGE,
+                    WORDS("ciphers are too new", "it takes chacha20-poly1305@openssh.com",
+                          "libssh2 has aes", "ssh.transport=openssh"));
+    else
+        rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    sshd_stop(s);
+}
+BOTH(new_ciphers)
+
+static void choices(void **state)
+{
+    (void)state;
+    const struct {
+        ssh_target target;
+        transport_kind kind;
+        const char *word;
+    } cases[] = {
+        { { .label = "n1", .host_name = "n1" }, TRANSPORT_LIBSSH2, "libssh2" },
+        { { .label = "n1", .host_name = "n1", .proxy_jump = "j" }, TRANSPORT_LIBSSH2, "libssh2" },
+        { { .label = "n1", .host_name = "n1", .proxy_command = "nc %h %p" }, TRANSPORT_OPENSSH,
+          "ProxyCommand" },
+        { { .label = "n1", .host_name = "n1", .has_certificates = true }, TRANSPORT_OPENSSH,
+          "certificate" },
+        { { .label = "n1", .host_name = "n1", .has_security_key = true }, TRANSPORT_OPENSSH,
+          "security key" },
+    };
+    char reason[200];
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        assert_int_equal(transport_choose(&cases[i].target, reason, sizeof reason), cases[i].kind);
+        assert_non_null(strstr(reason, cases[i].word));
+        assert_ptr_equal(strstr(reason, "n1: "), reason);
+    }
+}
+
+/* -- What the server allows -------------------------------------------------------------------- */
+
+static void forced_command(transport_kind kind)
+{
+    sshd *s = rig_sshd(&(sshd_options){ .config = "ForceCommand echo forced\n" });
+    ssh_target target = sshd_target(s);
+    rig_run(kind, &target, "echo mine", "forced\n", "exited with status 0");
+    sshd_stop(s);
+}
+BOTH(forced_command)
+
+static void no_sessions(transport_kind kind)
+{
+    sshd *s = rig_sshd(&(sshd_options){ .config = "MaxSessions 0\n" });
+    ssh_target target = sshd_target(s);
+    rig_refused(kind, &target, NULL, TRANSPORT_EXEC,
+                WORDS("node: exec: ", "no session", "MaxSessions"));
+    sshd_stop(s);
+}
+BOTH(no_sessions)
+
+static void banner_is_no_output(transport_kind kind)
+{
+    sshd *s = rig_sshd(&(sshd_options){ .config = "Banner /etc/passwd\n" });
+    ssh_target target = sshd_target(s);
+    rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    sshd_stop(s);
+}
+BOTH(banner_is_no_output)
+
+/* -- Ways -------------------------------------------------------------------------------------- */
+
+/* A configuration in which the jump host has a name. */
+static void jump_config(sshd *jump, sshd *s, ssh_target *target, char path[PATH_MAX])
+{
+    char text[4 * PATH_MAX];
+    ssh_target there = sshd_target(jump);
+    snprintf(path, PATH_MAX, "%s", sshd_path(s, "config"));
+    snprintf(text, sizeof text,
+             "Host the-jump\n HostName 127.0.0.1\n Port %u\n User %s\n IdentityFile %s\n"
+             " UserKnownHostsFile %s\n GlobalKnownHostsFile none\n IdentityAgent none\n",
+             there.port, there.user, there.identities.items[0], there.known_hosts.items[0]);
+    write_file(path, text);
+    target->config_file = path;
+    target->proxy_jump = "the-jump";
+}
+
+static void by_jump_host(transport_kind kind)
+{
+    sshd *jump = rig_sshd(NULL), *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    char path[PATH_MAX];
+    jump_config(jump, s, &target, path);
+    rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    assert_int_equal(sshd_count_log(jump, "Accepted publickey"), 1);
+    assert_int_equal(sshd_count_log(s, "Accepted publickey"), 1);
+    sshd_stop(s);
+    /* It gets as far as the jump host. */
+    rig_refused(kind, &target, NULL, TRANSPORT_CONNECT, WORDS("Connection refused"));
+    sshd_stop(jump);
+    rig_refused(kind, &target, NULL, TRANSPORT_CONNECT, WORDS("Connection refused"));
+}
+BOTH(by_jump_host)
+
+/* RDD_SSH_OPTS is the ssh program's; words are split as a shell does. */
+static void users_options(void **state)
+{
+    (void)state;
+    sshd *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    setenv("RDD_SSH_OPTS", "-4 -o 'BindAddress=127.0.0.2'", 1);
+    rig_run(TRANSPORT_OPENSSH, &target, "echo in", "in\n", "exited with status 0");
+    assert_int_equal(sshd_count_log(s, "Connection from 127.0.0.2 "), 1);
+    setenv("RDD_SSH_OPTS", "-o 'Never", 1);
+    rig_refused(TRANSPORT_OPENSSH, &target, NULL, TRANSPORT_RESOLVE, WORDS("RDD_SSH_OPTS", "quote"));
+    unsetenv("RDD_SSH_OPTS");
+    sshd_stop(s);
+}
+
+/* A ^C at the terminal goes to the driver's group; ssh has a session of its own. */
+static void ssh_has_its_own_session(void **state)
+{
+    (void)state;
+    sshd *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    transport *t = rig_open(TRANSPORT_OPENSSH, &target, "exec cat");
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    int pid, found = 0;
+    while (fscanf(file, "%d", &pid) == 1)
+        found += getsid(pid) == pid && getpgid(pid) == pid;
+    fclose(file);
+    assert_int_equal(found, 2); /* and sshd */
+    rig_end(t, PATIENCE_NS, "exited with status 0");
+    sshd_stop(s);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        BOTH_TESTS(host_is_unknown),
+        BOTH_TESTS(new_host_is_accepted),
+        BOTH_TESTS(host_has_changed),
+        BOTH_TESTS(host_has_another_type),
+        BOTH_TESTS(host_is_revoked),
+        BOTH_TESTS(known_type_is_asked_for),
+        BOTH_TESTS(host_key_alias),
+        BOTH_TESTS(key_is_rejected),
+        BOTH_TESTS(server_counts_keys),
+        cmocka_unit_test(few_keys_are_offered),
+        BOTH_TESTS(passphrase_without_agent),
+        BOTH_TESTS(keys_of_old_formats),
+        BOTH_TESTS(agent_has_the_key),
+        BOTH_TESTS(agent_alone),
+        cmocka_unit_test(agent_hangs),
+        BOTH_TESTS(rsa_key),
+        BOTH_TESTS(rsa_host_key),
+        BOTH_TESTS(new_ciphers),
+        cmocka_unit_test(choices),
+        BOTH_TESTS(forced_command),
+        BOTH_TESTS(no_sessions),
+        BOTH_TESTS(banner_is_no_output),
+        BOTH_TESTS(by_jump_host),
+        cmocka_unit_test(users_options),
+        cmocka_unit_test(ssh_has_its_own_session),
+    };
+    return TEST_MAIN(argc, argv, tests);
+}
