@@ -147,7 +147,10 @@ static void carry_out(driver *d, const command *c, buf *failures)
         b->ops->launch(b, c->executor, c->incarnation, c->tasks, c->count);
         break;
     case COMMAND_CANCEL: b->ops->cancel(b, c->executor, c->incarnation, c->stage); break;
+    case COMMAND_CANCEL_TASK: b->ops->cancel_task(b, c->executor, c->incarnation, c->task); break;
     case COMMAND_REPLACE: b->ops->replace(b, c->executor, c->incarnation); break;
+    case COMMAND_START: b->ops->start_executor(b, c->executor); break;
+    case COMMAND_RELEASE: b->ops->release_executor(b, c->executor, c->incarnation); break;
     case COMMAND_ACCEPT: {
         driver_job *job = find_job(d, c->job_id);
         if (job)

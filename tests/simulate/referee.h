@@ -18,7 +18,8 @@ enum { SEATS_MAX = 64, JOBS_MAX = 64, STAGES_MAX = 1024 };
 
 /* An executor from outside. */
 typedef struct seat {
-    bool up, known;
+    bool up, known, added, draining;
+    bool wanted; /* starts by itself, or was told to and not released */
     uint32_t incarnation, slots;
     task_id *tasks; /* that it was given and did not answer yet, oldest first */
     size_t count, capacity;
@@ -27,7 +28,7 @@ typedef struct seat {
 typedef struct stage_record {
     uint32_t job_id, task_count, parent_count;
     uint32_t parents[8]; /* stage ids */
-    bool planned, forgotten;
+    bool planned, forgotten, side_effects;
     uint32_t *launched;  /* for each partition: attempts so far */
     bool *accepted;
     uint32_t accepted_count, held;
@@ -50,6 +51,7 @@ typedef struct referee {
     job_record jobs[JOBS_MAX];
     stage_record stages[STAGES_MAX];
     size_t accepts, discards, cancels, replaces, launches, notes; /* commands; launches: tasks */
+    size_t task_cancels, copies, starts, releases;
     rdd_error note;  /* the last one */
     uint64_t digest; /* of all commands so far */
     /* of the step that runs */
@@ -88,12 +90,32 @@ static inline void referee_digest(referee *r, uint64_t value)
     r->digest = (r->digest ^ value) * 0x100000001b3u;
 }
 
+/* Two attempts of a task at a time only as speculation has it: on another executor, nobody else. */
+static inline void referee_launch_again(referee *r, uint32_t executor, task_id id)
+{
+    int others = 0;
+    for (uint32_t s = 0; s < SEATS_MAX; s++)
+        for (size_t t = 0; t < r->seats[s].count; t++) {
+            const task_id *other = &r->seats[s].tasks[t];
+            if (other->stage != id.stage || other->partition != id.partition)
+                continue;
+            ASSERT(s != executor);
+            ASSERT(r->conf.speculation);
+            ASSERT(!r->stages[id.stage].side_effects || r->conf.speculation_side_effects);
+            others++;
+        }
+    ASSERT(others <= 1);
+    r->copies += (size_t)others;
+}
+
 static inline void referee_launch(referee *r, const command *c)
 {
     seat *at = &r->seats[c->executor];
     ASSERT(c->executor < SEATS_MAX);
     ASSERT(c->count > 0);
     ASSERT(at->up);
+    ASSERT(at->wanted);
+    ASSERT(!at->draining);
     ASSERT(at->incarnation == c->incarnation);
     for (size_t i = 0; i < c->count; i++) {
         task_id id = c->tasks[i].id;
@@ -108,11 +130,8 @@ static inline void referee_launch(referee *r, const command *c)
         for (uint32_t p = 0; p < st->parent_count; p++)
             ASSERT(r->stages[st->parents[p]].accepted_count ==
                    r->stages[st->parents[p]].task_count);
-        if (id.attempt > 0) /* never two attempts of one task at a time */
-            for (int s = 0; s < SEATS_MAX; s++)
-                for (size_t t = 0; t < r->seats[s].count; t++)
-                    ASSERT(r->seats[s].tasks[t].stage != id.stage ||
-                           r->seats[s].tasks[t].partition != id.partition);
+        if (id.attempt > 0)
+            referee_launch_again(r, c->executor, id);
         if (at->count == at->capacity) {
             at->capacity = at->capacity ? at->capacity * 2 : 16;
             at->tasks = realloc(at->tasks, at->capacity * sizeof *at->tasks);
@@ -172,6 +191,31 @@ static inline void referee_job_done(referee *r, const command *c)
         ASSERT(c->error->job == c->job_id && c->error->message[0]);
 }
 
+static inline void referee_cancel_task(referee *r, const command *c)
+{
+    const seat *at = &r->seats[c->executor];
+    bool holds = false;
+    ASSERT(at->up);
+    ASSERT(at->incarnation == c->incarnation);
+    ASSERT(c->task.stage == c->stage);
+    ASSERT(r->stages[c->stage].accepted[c->task.partition]);
+    for (size_t t = 0; t < at->count; t++)
+        holds |= task_id_equal(at->tasks[t], c->task);
+    /* Or it did, until later outcomes of the same event. */
+    holds |= r->event->kind == EVENT_OUTCOMES && r->event->executor == c->executor;
+    ASSERT(holds);
+}
+
+/* It is of no more account, whatever comes. */
+static inline void referee_release_executor(referee *r, const command *c)
+{
+    seat *at = &r->seats[c->executor];
+    ASSERT(at->count == 0);
+    ASSERT(at->added);
+    ASSERT(!at->up || at->incarnation == c->incarnation);
+    at->up = at->wanted = false;
+}
+
 static inline void referee_command(referee *r, const command *c)
 {
     referee_digest(r, c->kind);
@@ -201,6 +245,21 @@ static inline void referee_command(referee *r, const command *c)
         /* Or it did, until later outcomes of the same event. */
         holds |= r->event->kind == EVENT_OUTCOMES && r->event->executor == c->executor;
         ASSERT(holds);
+        break;
+    case COMMAND_CANCEL_TASK: /* its twin was accepted */
+        r->task_cancels++;
+        referee_cancel_task(r, c);
+        break;
+    case COMMAND_START:
+        r->starts++;
+        ASSERT(r->seats[c->executor].added);
+        ASSERT(!r->seats[c->executor].wanted);
+        ASSERT(!r->seats[c->executor].draining);
+        r->seats[c->executor].wanted = true;
+        break;
+    case COMMAND_RELEASE:
+        r->releases++;
+        referee_release_executor(r, c);
         break;
     case COMMAND_REPLACE:
         r->replaces++;
@@ -274,6 +333,7 @@ static inline void referee_register(referee *r, const job_spec *spec)
         stage_record *st = &r->stages[from->id];
         *st = (stage_record){ .job_id = spec->job_id, .task_count = from->task_count,
                               .parent_count = from->parent_count,
+                              .side_effects = from->has_side_effects,
                               .launched = calloc(from->task_count + 1, sizeof(uint32_t)),
                               .accepted = calloc(from->task_count + 1, sizeof(bool)) };
         ASSERT(st->launched && st->accepted);
@@ -296,9 +356,18 @@ static inline void referee_step(referee *r, event *e)
     if (e->kind == EVENT_EXECUTOR_UP && (!at->up || at->incarnation < e->incarnation)) {
         referee_lose(r, e->executor);
         at->up = at->known = true;
+        at->wanted |= !at->added;
         at->incarnation = e->incarnation;
         at->slots = e->slots;
     }
+    if (e->kind == EVENT_EXECUTOR_ADDED) {
+        at->added = true;
+        at->draining = false;
+    } else if (e->kind == EVENT_EXECUTOR_DRAIN) {
+        at->draining = at->added = true;
+    }
+    if (e->kind == EVENT_EXECUTOR_LOST && e->gone)
+        at->wanted = false;
     ASSERT(scheduler_step(r->s, e, r->now_ns, &r->out) == 0);
     for (size_t i = 0; i < r->out.count; i++)
         referee_command(r, &r->out.items[i]);
@@ -323,6 +392,16 @@ static inline void referee_lost(referee *r, uint32_t executor, const char *why)
                 .incarnation = r->seats[executor].incarnation };
     error_set(&e.error, RDD_E_LOST, "%s", why);
     referee_step(r, &e);
+}
+
+static inline void referee_added(referee *r, uint32_t executor)
+{
+    referee_step(r, &(event){ .kind = EVENT_EXECUTOR_ADDED, .executor = executor });
+}
+
+static inline void referee_drain(referee *r, uint32_t executor)
+{
+    referee_step(r, &(event){ .kind = EVENT_EXECUTOR_DRAIN, .executor = executor });
 }
 
 static inline void referee_tick(referee *r, uint64_t now_ns)
