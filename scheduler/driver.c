@@ -27,7 +27,6 @@ struct driver {
     atomic_bool broken; /* out of memory: the inbox is closed, callers are told why */
     event stop; /* part of the driver: ending needs no memory */
     uint64_t started_ns, next_progress_ns;
-    uint32_t slots; /* that are up */
     uint32_t gone;  /* executors that will not come again */
     rdd_error gone_why; /* of the first of them */
     uint64_t stages, records; /* for the last line */
@@ -93,7 +92,11 @@ static void accept_outcome(driver *d, driver_job *job, outcome *o, buf *failures
     job_part part = { .size = 0 };
     int code = 0;
     d->records += o->metrics.records;
-    if (take_counters(d->ctx, job, o) < 0) {
+    uint64_t calls = job->http_calls;
+    int counted = take_counters(d->ctx, job, o);
+    if (job->http_calls != calls) /* no stage says beforehand that its operators will call */
+        scheduler_side_effects(d->scheduler, o->id.stage);
+    if (counted < 0) {
         code = error_set(&err, RDD_E_PROTOCOL, "a malformed result came from an executor");
     } else {
         part.heap = o->result_heap;
@@ -130,6 +133,11 @@ static void finish_job(driver *d, uint32_t id, const rdd_error *err)
             break;
         }
     pthread_mutex_unlock(&d->mutex);
+}
+
+static bool is_elastic(const rdd_context *ctx)
+{
+    return ctx->master.kind != MASTER_LOCAL && conf_int("executors.max") > 0;
 }
 
 /* ---- the thread ----------------------------------------------------------------------------- */
@@ -223,13 +231,10 @@ static void fail_without_executors(driver *d)
 static void handle(driver *d, event *e)
 {
     uint64_t now = clock_now_ns();
-    if (e->kind == EVENT_EXECUTOR_UP)
-        d->slots += e->slots;
-    if (e->kind == EVENT_EXECUTOR_LOST)
-        d->slots -= e->slots;
-    if (e->kind == EVENT_EXECUTOR_LOST && e->gone)
+    bool lost_for_good = e->kind == EVENT_EXECUTOR_LOST && e->gone;
+    if (lost_for_good && !is_elastic(d->ctx)) /* else the scheduler may start them again */
         take_gone(d, e);
-    bool may_be_stuck = d->gone && (e->gone || e->kind == EVENT_JOB_SUBMIT);
+    bool may_be_stuck = d->gone && (lost_for_good || e->kind == EVENT_JOB_SUBMIT);
     if (d->log)
         log_event(d, now, e);
     if (scheduler_step(d->scheduler, e, now, &d->commands) < 0)
@@ -262,7 +267,10 @@ static void show_progress(driver *d, uint64_t now)
     for (driver_job *j = d->jobs; j && count < ARRAY_SIZE(shots); j = j->next)
         count += scheduler_snapshot(d->scheduler, j->id, shots + count, ARRAY_SIZE(shots) - count);
     pthread_mutex_unlock(&d->mutex);
-    progress_update(d->progress, now, shots, count, d->slots);
+    executors_snapshot executors = scheduler_executors(d->scheduler);
+    progress_executors(d->progress, executors.up, executors.max);
+    progress_update(d->progress, now, shots, count,
+                    (uint32_t)u64_min(executors.slots, UINT32_MAX));
     d->next_progress_ns = now + PROGRESS_NS;
 }
 
@@ -457,14 +465,43 @@ static int backend_of(driver *d, const master *m, rdd_error *err)
     }
     if (code == 0)
         backend_executors_set_log(d->backend, print_lines, d->progress);
+    if (code == 0 && is_elastic(d->ctx))
+        backend_executors_on_demand(d->backend);
     return code;
+}
+
+static uint64_t conf_ns(const char *key)
+{
+    return (uint64_t)conf_int(key) * NS_PER_MS;
+}
+
+static uint32_t conf_u32(const char *key)
+{
+    return (uint32_t)u64_min((uint64_t)conf_int(key), UINT32_MAX);
 }
 
 static scheduler_conf scheduler_settings(const rdd_context *ctx)
 {
     scheduler_conf conf = scheduler_conf_default();
-    conf.attempts_max = (uint32_t)conf_int("task.attempts_max");
-    conf.nodes_wait_ns = (uint64_t)conf_int("nodes.wait") * NS_PER_MS;
+    conf.attempts_max = conf_u32("task.attempts_max");
+    conf.nodes_wait_ns = conf_ns("nodes.wait");
+    conf.exclude_ns = conf_ns("exclude.timeout");
+    conf.exclude_failures = conf_u32("exclude.failures");
+    conf.exclude_stages = conf_u32("exclude.stages");
+    conf.locality_wait_ns = conf_ns("locality.wait");
+    conf.fair = !strcmp(conf_text("scheduler.mode"), "fair");
+    conf.pools = conf_text("scheduler.pools");
+    conf.speculation = conf_bool("speculation");
+    conf.speculation_side_effects = conf_bool("speculation.side_effects");
+    conf.speculation_quantile = conf_u32("speculation.quantile");
+    conf.speculation_multiplier = conf_u32("speculation.multiplier");
+    conf.speculation_min_ns = conf_ns("speculation.min");
+    if (is_elastic(ctx)) {
+        conf.executors_max = conf_u32("executors.max");
+        conf.executors_min = (uint32_t)size_min(conf_u32("executors.min"), conf.executors_max);
+        conf.executors_idle_ns = conf_ns("executors.idle");
+        conf.executors_backlog_ns = conf_ns("executors.backlog");
+    }
     if (ctx->master.kind == MASTER_LOCAL) /* there is no other executor to send its tasks to */
         conf.backoff_failures = UINT32_MAX;
     else /* its supervisor ends what does not end; this is for a supervisor that does not */
@@ -530,8 +567,23 @@ static void say_what_ran(driver *d)
                                                       .master = d->ctx->master.text });
 }
 
+/* What one setting alone does not show. */
+static int settings_check(rdd_error *err)
+{
+    if (!scheduler_pools_parse(conf_text("scheduler.pools")))
+        return error_set(err, RDD_E_USAGE, "--conf scheduler.pools=%s: give words such as etl=1 or "
+                         "web=3:2: a pool, its weight, and the slots it gets first",
+                         conf_text("scheduler.pools"));
+    if (conf_int("executors.max") && conf_int("executors.min") > conf_int("executors.max"))
+        return error_set(err, RDD_E_USAGE, "--conf executors.min=%lld is more than executors.max",
+                         (long long)conf_int("executors.min"));
+    return 0;
+}
+
 int driver_start(driver **ret, rdd_context *ctx, rdd_error *err)
 {
+    if (settings_check(err) < 0)
+        return RDD_E_USAGE;
     driver *d = calloc(1, sizeof *d);
     if (!d)
         return error_set_memory(err, "starting");

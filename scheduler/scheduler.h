@@ -108,6 +108,8 @@ typedef struct stage_spec {
 
 #define EXECUTOR_ANY UINT32_MAX
 
+enum { POOL_NAME_SIZE = 64 }; /* with its NUL */
+
 /* Heap; the event owns it, then the scheduler. */
 struct job_spec {
     uint32_t job_id;          /* a driver uses none twice */

@@ -65,8 +65,8 @@ void copies_measure(scheduler *s, stage *st, uint64_t run_ns)
                                s->conf.speculation_min_ns);
     if (s->copies_check_ns != CLOCK_NEVER)
         return;
-    s->copies_check_ns = s->now_ns;
-    deadline_add(s, s->now_ns);
+    s->copies_check_ns = s->now_ns + 1; /* not in this step: its outcomes may tell of side effects */
+    deadline_add(s, s->copies_check_ns);
 }
 
 void copies_end(scheduler *s, stage *st)

@@ -167,7 +167,7 @@ static bool waited_in_vain(scheduler *s, rdd_error *ret)
     }
     if (s->without_since_ns == CLOCK_NEVER) {
         s->without_since_ns = s->now_ns;
-        if (s->known && s->conf.nodes_wait_ns)
+        if (s->came_up && s->conf.nodes_wait_ns)
             scheduler_note(s, "no executor is left; jobs wait %s for one (nodes.wait)", wait);
     }
     if (s->now_ns - s->without_since_ns < s->conf.nodes_wait_ns) {

@@ -30,7 +30,7 @@ bool scheduler_pools_parse(const char *setting)
 {
     for (const char *at = setting; *(at += strspn(at, " ,"));) {
         size_t name = strcspn(at, "= ,"), digits;
-        if (!name || name >= POOL_NAME_MAX || at[name] != '=')
+        if (!name || name >= POOL_NAME_SIZE || at[name] != '=')
             return false;
         at += name + 1;
         digits = strspn(at, "0123456789");
@@ -54,7 +54,7 @@ pool *pool_join(scheduler *s, const char *name)
     if (!name || !*name)
         name = "default";
     pool *p = s->pools;
-    while (p && strncmp(p->name, name, POOL_NAME_MAX - 1) != 0)
+    while (p && strncmp(p->name, name, POOL_NAME_SIZE - 1) != 0)
         p = p->next;
     if (!p) {
         if (!(p = calloc(1, sizeof *p)))

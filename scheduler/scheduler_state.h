@@ -38,7 +38,6 @@ enum {
     TASKS_MAX = INDEX_NONE,     /* of a stage */
     EXECUTORS_MAX = 1 << 16,
     LOOK_AHEAD = 8,             /* waiting tasks that are looked at for one that fits an executor */
-    POOL_NAME_MAX = 64,
 };
 
 typedef enum task_state { TASK_FRESH, TASK_WAITING, TASK_FLYING, TASK_DONE } task_state;
@@ -142,7 +141,7 @@ struct stage {
 typedef enum job_state { JOB_RUNNING, JOB_ENDING } job_state;
 
 typedef struct pool {
-    char name[POOL_NAME_MAX];
+    char name[POOL_NAME_SIZE];
     uint32_t weight, share_min; /* slots that it gets before others get their shares */
     uint32_t jobs;
     uint64_t flying;
