@@ -233,13 +233,13 @@ static void task_accepted(scheduler *s, executor *x, const flight *f, outcome *o
         free(st->troubles[f->trouble].first);
         st->troubles[f->trouble].first = NULL;
         s->counters.copies_won += f->is_copy;
-        if (f->twin != INDEX_NONE)
-            copies_cancel_loser(s, f->twin);
     }
     command *c = command_add(s, COMMAND_ACCEPT);
     c->job_id = j->spec->job_id;
     c->outcome = o;
     s->counters.accepted++;
+    if (UNLIKELY(f->twin != INDEX_NONE))
+        copies_cancel_loser(s, f->twin);
 
     /* Of the last dozen tasks or so; a time beyond all reason (it came over the wire) is cut. */
     uint64_t run_ns = u64_min(o->metrics.run_ns, NS_PER_S * 3600 * 24);

@@ -20,6 +20,7 @@ enum { SEATS_MAX = 64, JOBS_MAX = 64, STAGES_MAX = 1024 };
 typedef struct seat {
     bool up, known, added, draining;
     bool wanted; /* starts by itself, or was told to and not released */
+    bool clean;  /* nothing has failed there, and it was not lost */
     uint32_t incarnation, slots;
     task_id *tasks; /* that it was given and did not answer yet, oldest first */
     size_t count, capacity;
@@ -29,6 +30,12 @@ typedef struct stage_record {
     uint32_t job_id, task_count, parent_count;
     uint32_t parents[8]; /* stage ids */
     bool planned, forgotten, side_effects;
+    uint32_t (*preferred)(void *arg, uint32_t partition);
+    void *preferred_arg;
+    uint64_t local_ns[SEATS_MAX];      /* when a task that prefers the seat went there, or the start */
+    uint32_t failures_row[SEATS_MAX];  /* on the seat, … */
+    uint32_t accepted_before[SEATS_MAX]; /* … and what was accepted when the row began */
+    bool excluded[SEATS_MAX];
     uint32_t *launched;  /* for each partition: attempts so far */
     bool *accepted;
     uint32_t accepted_count, held;
@@ -101,11 +108,40 @@ static inline void referee_launch_again(referee *r, uint32_t executor, task_id i
                 continue;
             ASSERT(s != executor);
             ASSERT(r->conf.speculation);
+            ASSERT((uint64_t)r->stages[id.stage].accepted_count * 1000 >=
+                   (uint64_t)r->conf.speculation_quantile * r->stages[id.stage].task_count);
             ASSERT(!r->stages[id.stage].side_effects || r->conf.speculation_side_effects);
             others++;
         }
     ASSERT(others <= 1);
     r->copies += (size_t)others;
+}
+
+/* Elsewhere than where a task likes to be only if that executor is away or had its time. (One that
+ * had trouble may be excluded, which is not seen from here.) */
+static inline void referee_prefers(referee *r, uint32_t executor, stage_record *st, task_id id)
+{
+    uint32_t likes = st->preferred(st->preferred_arg, id.partition);
+    if (likes == executor)
+        st->local_ns[executor] = r->now_ns;
+    if (likes == executor || likes >= SEATS_MAX || id.attempt > 0)
+        return;
+    const seat *home = &r->seats[likes];
+    ASSERT(!home->up || !home->clean || home->draining ||
+           r->now_ns - st->local_ns[likes] >= r->conf.locality_wait_ns);
+}
+
+/* What a failure that counts says about its executor. */
+static inline void referee_failed(referee *r, stage_record *st, uint32_t executor)
+{
+    r->seats[executor].clean = false;
+    if (!r->conf.exclude_failures)
+        return;
+    if (st->failures_row[executor]++ == 0)
+        st->accepted_before[executor] = st->accepted_count;
+    if (st->failures_row[executor] >= r->conf.exclude_failures &&
+        st->accepted_count > st->accepted_before[executor])
+        st->excluded[executor] = true;
 }
 
 static inline void referee_launch(referee *r, const command *c)
@@ -126,6 +162,9 @@ static inline void referee_launch(referee *r, const command *c)
         ASSERT(!r->jobs[st->job_id].done);
         ASSERT(id.partition < st->task_count);
         ASSERT(!st->accepted[id.partition]);
+        ASSERT(!st->excluded[c->executor]);
+        if (st->preferred)
+            referee_prefers(r, c->executor, st, id);
         ASSERT(id.attempt == st->launched[id.partition]++);
         for (uint32_t p = 0; p < st->parent_count; p++)
             ASSERT(r->stages[st->parents[p]].accepted_count ==
@@ -154,12 +193,15 @@ static inline void referee_answer(referee *r, const command *c)
     ASSERT(!r->answered[i]);
     r->answered[i] = true;
     referee_digest(r, i);
+    const outcome *o = c->outcome;
+    stage_record *st = &r->stages[o->id.stage % STAGES_MAX];
     if (c->kind == COMMAND_DISCARD) {
         r->discards++;
+        bool counts = r->live[i] && !st->accepted[o->id.partition];
+        if (counts && (o->status == OUTCOME_FAILED || o->status == OUTCOME_CRASHED))
+            referee_failed(r, st, r->event->executor);
         return;
     }
-    const outcome *o = c->outcome;
-    stage_record *st = &r->stages[o->id.stage];
     job_record *j = &r->jobs[st->job_id];
     r->accepts++;
     ASSERT(r->live[i]);
@@ -169,6 +211,7 @@ static inline void referee_answer(referee *r, const command *c)
     ASSERT(!st->accepted[o->id.partition]);
     st->accepted[o->id.partition] = true;
     st->accepted_count++;
+    st->failures_row[r->event->executor] = 0;
     j->accepted_size += o->result_size;
 }
 
@@ -206,6 +249,14 @@ static inline void referee_cancel_task(referee *r, const command *c)
     ASSERT(holds);
 }
 
+static inline uint32_t referee_wanted(const referee *r)
+{
+    uint32_t wanted = 0;
+    for (int i = 0; i < SEATS_MAX; i++)
+        wanted += r->seats[i].wanted;
+    return wanted;
+}
+
 /* It is of no more account, whatever comes. */
 static inline void referee_release_executor(referee *r, const command *c)
 {
@@ -213,6 +264,9 @@ static inline void referee_release_executor(referee *r, const command *c)
     ASSERT(at->count == 0);
     ASSERT(at->added);
     ASSERT(!at->up || at->incarnation == c->incarnation);
+    bool spare = at->wanted && !at->draining && at->clean;
+    ASSERT(!spare || referee_wanted(r) > r->conf.executors_min);
+    ASSERT(!spare || r->conf.executors_max);
     at->up = at->wanted = false;
 }
 
@@ -227,6 +281,8 @@ static inline void referee_command(referee *r, const command *c)
         ASSERT(st && !st->planned);
         ASSERT(c->job_id == st->job_id);
         st->planned = true;
+        for (int i = 0; i < SEATS_MAX; i++)
+            st->local_ns[i] = r->now_ns;
         break;
     case COMMAND_FORGET:
         ASSERT(st && st->planned);
@@ -256,6 +312,7 @@ static inline void referee_command(referee *r, const command *c)
         ASSERT(!r->seats[c->executor].wanted);
         ASSERT(!r->seats[c->executor].draining);
         r->seats[c->executor].wanted = true;
+        ASSERT(!r->conf.executors_max || referee_wanted(r) <= r->conf.executors_max);
         break;
     case COMMAND_RELEASE:
         r->releases++;
@@ -265,6 +322,7 @@ static inline void referee_command(referee *r, const command *c)
         r->replaces++;
         ASSERT(r->seats[c->executor].up);
         ASSERT(r->seats[c->executor].incarnation == c->incarnation);
+        r->seats[c->executor].clean = false;
         break;
     case COMMAND_ACCEPT:
     case COMMAND_DISCARD:
@@ -315,7 +373,7 @@ static inline void referee_lose(referee *r, uint32_t executor)
     for (size_t t = 0; t < at->count; t++)
         r->stages[at->tasks[t].stage].held--;
     at->count = 0;
-    at->up = false;
+    at->up = at->clean = false;
 }
 
 /* A new job. Its stage ids must be consecutive. */
@@ -334,6 +392,8 @@ static inline void referee_register(referee *r, const job_spec *spec)
         *st = (stage_record){ .job_id = spec->job_id, .task_count = from->task_count,
                               .parent_count = from->parent_count,
                               .side_effects = from->has_side_effects,
+                              .preferred = from->preferred,
+                              .preferred_arg = from->preferred_arg,
                               .launched = calloc(from->task_count + 1, sizeof(uint32_t)),
                               .accepted = calloc(from->task_count + 1, sizeof(bool)) };
         ASSERT(st->launched && st->accepted);
@@ -354,9 +414,11 @@ static inline void referee_step(referee *r, event *e)
     if (e->kind == EVENT_EXECUTOR_LOST && at->up && at->incarnation == e->incarnation)
         referee_lose(r, e->executor);
     if (e->kind == EVENT_EXECUTOR_UP && (!at->up || at->incarnation < e->incarnation)) {
+        bool was_known = at->known;
         referee_lose(r, e->executor);
         at->up = at->known = true;
         at->wanted |= !at->added;
+        at->clean |= !was_known;
         at->incarnation = e->incarnation;
         at->slots = e->slots;
     }
@@ -366,7 +428,9 @@ static inline void referee_step(referee *r, event *e)
     } else if (e->kind == EVENT_EXECUTOR_DRAIN) {
         at->draining = at->added = true;
     }
-    if (e->kind == EVENT_EXECUTOR_LOST && e->gone)
+    if (e->kind == EVENT_EXECUTOR_LOST)
+        at->clean = false;
+    if (e->kind == EVENT_EXECUTOR_LOST && e->gone && !at->up)
         at->wanted = false;
     ASSERT(scheduler_step(r->s, e, r->now_ns, &r->out) == 0);
     for (size_t i = 0; i < r->out.count; i++)
