@@ -134,7 +134,6 @@ static inline void referee_prefers(referee *r, uint32_t executor, stage_record *
 /* What a failure that counts says about its executor. */
 static inline void referee_failed(referee *r, stage_record *st, uint32_t executor)
 {
-    r->seats[executor].clean = false;
     if (!r->conf.exclude_failures)
         return;
     if (st->failures_row[executor]++ == 0)
@@ -198,6 +197,8 @@ static inline void referee_answer(referee *r, const command *c)
     if (c->kind == COMMAND_DISCARD) {
         r->discards++;
         bool counts = r->live[i] && !st->accepted[o->id.partition];
+        if (r->live[i] && o->status != OUTCOME_OK)
+            r->seats[r->event->executor].clean = false;
         if (counts && (o->status == OUTCOME_FAILED || o->status == OUTCOME_CRASHED))
             referee_failed(r, st, r->event->executor);
         return;
