@@ -29,6 +29,7 @@ struct event {
     uint32_t executor, incarnation;
     uint32_t slots;         /* of an executor that was lost: 0 when it never came up */
     bool gone;              /* it will not come up again by itself */
+    bool released;          /* as it was told to: nothing went wrong */
     uint32_t job_id;
     job_spec *job;
     rdd_error error;

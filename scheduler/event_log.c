@@ -426,6 +426,8 @@ void event_log_event(event_log *log, uint64_t now_ns, const event *e)
         record_end(log, now_ns);
         break;
     case EVENT_EXECUTOR_LOST:
+        if (e->released)
+            break;
         out = record(log, now_ns, "executor_lost");
         field_u64(out, "executor", e->executor);
         field_u64(out, "incarnation", e->incarnation);

@@ -35,11 +35,14 @@ static void post(executor *e, event *ev)
     e->backend->sink.post(e->backend->sink.arg, ev);
 }
 
-static void post_lost(executor *e, uint32_t slots, bool gone, const rdd_error *why)
+typedef enum loss { LOSS_AGAIN, LOSS_GONE, LOSS_RELEASED } loss;
+
+static void post_lost(executor *e, uint32_t slots, loss how, const rdd_error *why)
 {
     event *ev = event_for(e, EVENT_EXECUTOR_LOST, slots);
     ev->error = *why;
-    ev->gone = gone;
+    ev->gone = how == LOSS_GONE;
+    ev->released = how == LOSS_RELEASED;
     snprintf(ev->error.node, sizeof ev->error.node, "%s", e->place->name);
     post(e, ev);
 }
@@ -360,7 +363,7 @@ static void end_released(executor *e, uint32_t slots)
     error_set(&why, RDD_E_LOST, "%s was released", e->place->name);
     e->failures = 0;
     if (slots)
-        post_lost(e, slots, false, &why);
+        post_lost(e, slots, LOSS_RELEASED, &why);
     turn_page(e, true);
 }
 
@@ -371,7 +374,7 @@ static void end_lost(executor *e, start_failure failure, uint32_t slots, rdd_err
     e->failures += e->failures < UINT32_MAX;
     if (!again && failure == START_AGAIN)
         error_prefix(why, "given up after %u starts in a row: ", e->failures);
-    post_lost(e, slots, !again, why);
+    post_lost(e, slots, again ? LOSS_AGAIN : LOSS_GONE, why);
     turn_page(e, again);
     if (again)
         wait_for_restart(e);

@@ -122,10 +122,12 @@ static inline void referee_launch_again(referee *r, uint32_t executor, task_id i
 static inline void referee_prefers(referee *r, uint32_t executor, stage_record *st, task_id id)
 {
     uint32_t likes = st->preferred(st->preferred_arg, id.partition);
-    if (likes == executor)
-        st->local_ns[executor] = r->now_ns;
-    if (likes == executor || likes >= SEATS_MAX || id.attempt > 0)
+    if (likes >= SEATS_MAX || id.attempt > 0) /* what runs again likes to be anywhere */
         return;
+    if (likes == executor) {
+        st->local_ns[executor] = r->now_ns;
+        return;
+    }
     const seat *home = &r->seats[likes];
     ASSERT(!home->up || !home->clean || home->draining ||
            r->now_ns - st->local_ns[likes] >= r->conf.locality_wait_ns);
