@@ -185,7 +185,8 @@ static void happen(sim *s, happening *h)
     s->world.now_ns = h->at_ns;
     switch (h->kind) {
     case HAPPENS_EVENT:
-        sim_step(s, h->event);
+        if (!node_lost_its_words(s, h->event))
+            sim_step(s, h->event);
         break;
     case HAPPENS_TICK:
         s->tick_ns = CLOCK_NEVER;
@@ -220,6 +221,9 @@ static void happen(sim *s, happening *h)
     case HAPPENS_FLUSH:
         if (reaches)
             node_flush(s, h->node);
+        break;
+    case HAPPENS_SILENCE:
+        n->silent = n->alive;
         break;
     case HAPPENS_DEATH:
         if (n->alive)

@@ -26,6 +26,7 @@ typedef enum happening_kind {
     HAPPENS_RELEASE,  /* or not any more */
     HAPPENS_TASK_END, /* on a node: number is the slot's token */
     HAPPENS_FLUSH,    /* a node sends the outcomes it has */
+    HAPPENS_SILENCE,  /* nothing comes from a node any more, until it is given up */
     HAPPENS_DEATH,    /* a node dies */
     HAPPENS_RETURN,   /* a node comes up */
 } happening_kind;
@@ -58,7 +59,7 @@ typedef struct node {
     size_t queue_count, queue_capacity;
     outcome *outbox;
     size_t outbox_count, outbox_capacity;
-    bool flush_planned;
+    bool flush_planned, silent;
     uint64_t down_ns, up_ns; /* when the link to it, and from it, delivered last */
     uint64_t dropped_below;  /* outcomes of older incarnations get lost on their way */
 } node;
@@ -145,6 +146,8 @@ void node_start_executor(sim *s, uint32_t index);
 void node_release(sim *s, uint32_t index);
 void node_task_end(sim *s, uint32_t index, uint64_t token);
 void node_flush(sim *s, uint32_t index);
+/* Whether this event gets lost on its way. */
+bool node_lost_its_words(const sim *s, const event *e);
 
 /* -- simulate_job.c --------------------------------------------------------------------------- */
 

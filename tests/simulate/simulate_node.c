@@ -46,9 +46,17 @@ void nodes_begin(sim *s)
         if (sim_chance(s, 50)) /* and it is back */
             plan_executor_event(s, drain_ns + sim_below(s, NS_PER_S), EVENT_EXECUTOR_ADDED, i);
     }
-    for (uint32_t i = 0; i < deaths; i++)
-        sim_plan(s, (happening){ .at_ns = 1 + sim_below(s, 4 * NS_PER_S), .kind = HAPPENS_DEATH,
-                                 .node = (uint32_t)sim_below(s, s->node_count) });
+    for (uint32_t i = 0; i < deaths; i++) {
+        happening end = { .at_ns = 1 + sim_below(s, 4 * NS_PER_S), .kind = HAPPENS_DEATH,
+                          .node = (uint32_t)sim_below(s, s->node_count) };
+        if (sim_chance(s, 30)) { /* it is cut off, and given up after a while */
+            happening cut = end;
+            cut.kind = HAPPENS_SILENCE;
+            sim_plan(s, cut);
+            end.at_ns += sim_about(s, NS_PER_S);
+        }
+        sim_plan(s, end);
+    }
 }
 
 static void outbox_clear(node *n)
@@ -88,7 +96,7 @@ void node_die(sim *s, uint32_t index, const char *why)
     node *n = &s->nodes[index];
     n->alive = false;
     n->queue_count = 0;
-    n->flush_planned = false;
+    n->flush_planned = n->silent = false;
     outbox_clear(n);
     memset(n->slot, 0, sizeof n->slot);
     event *e = event_new(EVENT_EXECUTOR_LOST);
@@ -175,10 +183,17 @@ static event *outcomes_copy(const event *from)
     return e;
 }
 
+bool node_lost_its_words(const sim *s, const event *e)
+{
+    return e->kind == EVENT_OUTCOMES && e->incarnation < s->nodes[e->executor].dropped_below;
+}
+
 void node_flush(sim *s, uint32_t index)
 {
     node *n = &s->nodes[index];
     n->flush_planned = false;
+    if (n->silent)
+        return;
     event all = { .executor = index, .incarnation = n->incarnation, .outcomes = n->outbox,
                   .outcome_count = n->outbox_count };
     uint64_t at_ns = sim_now(s) + sim_about(s, s->network_ns);
