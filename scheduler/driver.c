@@ -496,6 +496,7 @@ static scheduler_conf scheduler_settings(const rdd_context *ctx)
     conf.speculation_quantile = conf_u32("speculation.quantile");
     conf.speculation_multiplier = conf_u32("speculation.multiplier");
     conf.speculation_min_ns = conf_ns("speculation.min");
+    conf.executors_expected = is_elastic(ctx) ? 0 : ctx->master.executors;
     if (is_elastic(ctx)) {
         conf.executors_max = conf_u32("executors.max");
         conf.executors_min = (uint32_t)size_min(conf_u32("executors.min"), conf.executors_max);

@@ -71,7 +71,7 @@ void elastic_lost(scheduler *s, executor *x, bool gone)
     x->gone = true;
     s->started -= x->wanted;
     x->wanted = false;
-    if (!x->excluded)
+    if (x->added && !x->excluded) /* and may be tried again then */
         executor_exclude(s, x, "it does not start any more");
     executor_update(s, x);
 }

@@ -159,7 +159,7 @@ static bool waited_in_vain(scheduler *s, rdd_error *ret)
 {
     char wait[32], list[LISTED_MAX * (CAUSE_MAX + 32)];
     duration_text(s->conf.nodes_wait_ns, wait);
-    if (s->known && s->excluded == s->known) {
+    if (s->known && s->excluded == s->known && s->known >= s->conf.executors_expected) {
         executors_list(s, list, sizeof list);
         error_set(ret, RDD_E_LOST, "every executor is excluded for %s, for it was lost or failed too "
                   "often%s", duration_text(s->conf.exclude_ns, wait), list);
