@@ -4,6 +4,7 @@
 #include "calls.h"
 #include "clock.h"
 #include "conf.h"
+#include "driver_settings.h"
 #include "place_ssh.h"
 #include "progress.h"
 
@@ -135,11 +136,6 @@ static void finish_job(driver *d, uint32_t id, const rdd_error *err)
     pthread_mutex_unlock(&d->mutex);
 }
 
-static bool is_elastic(const rdd_context *ctx)
-{
-    return ctx->master.kind != MASTER_LOCAL && conf_int("executors.max") > 0;
-}
-
 /* ---- the thread ----------------------------------------------------------------------------- */
 
 static void carry_out(driver *d, const command *c, buf *failures)
@@ -232,7 +228,7 @@ static void handle(driver *d, event *e)
 {
     uint64_t now = clock_now_ns();
     bool lost_for_good = e->kind == EVENT_EXECUTOR_LOST && e->gone;
-    if (lost_for_good && !is_elastic(d->ctx)) /* else the scheduler may start them again */
+    if (lost_for_good && !driver_is_elastic(d->ctx)) /* else the scheduler may start them again */
         take_gone(d, e);
     bool may_be_stuck = d->gone && (lost_for_good || e->kind == EVENT_JOB_SUBMIT);
     if (d->log)
@@ -465,50 +461,9 @@ static int backend_of(driver *d, const master *m, rdd_error *err)
     }
     if (code == 0)
         backend_executors_set_log(d->backend, print_lines, d->progress);
-    if (code == 0 && is_elastic(d->ctx))
+    if (code == 0 && driver_is_elastic(d->ctx))
         backend_executors_on_demand(d->backend);
     return code;
-}
-
-static uint64_t conf_ns(const char *key)
-{
-    return (uint64_t)conf_int(key) * NS_PER_MS;
-}
-
-static uint32_t conf_u32(const char *key)
-{
-    return (uint32_t)u64_min((uint64_t)conf_int(key), UINT32_MAX);
-}
-
-static scheduler_conf scheduler_settings(const rdd_context *ctx)
-{
-    scheduler_conf conf = scheduler_conf_default();
-    conf.attempts_max = conf_u32("task.attempts_max");
-    conf.nodes_wait_ns = conf_ns("nodes.wait");
-    conf.exclude_ns = conf_ns("exclude.timeout");
-    conf.exclude_failures = conf_u32("exclude.failures");
-    conf.exclude_stages = conf_u32("exclude.stages");
-    conf.locality_wait_ns = conf_ns("locality.wait");
-    conf.fair = !strcmp(conf_text("scheduler.mode"), "fair");
-    conf.pools = conf_text("scheduler.pools");
-    conf.speculation = conf_bool("speculation");
-    conf.speculation_side_effects = conf_bool("speculation.side_effects");
-    conf.speculation_quantile = conf_u32("speculation.quantile");
-    conf.speculation_multiplier = conf_u32("speculation.multiplier");
-    conf.speculation_min_ns = conf_ns("speculation.min");
-    conf.executors_expected = is_elastic(ctx) ? 0 : ctx->master.executors;
-    if (is_elastic(ctx)) {
-        conf.executors_max = conf_u32("executors.max");
-        conf.executors_min = (uint32_t)size_min(conf_u32("executors.min"), conf.executors_max);
-        conf.executors_idle_ns = conf_ns("executors.idle");
-        conf.executors_backlog_ns = conf_ns("executors.backlog");
-    }
-    if (ctx->master.kind == MASTER_LOCAL) /* there is no other executor to send its tasks to */
-        conf.backoff_failures = UINT32_MAX;
-    else /* its supervisor ends what does not end; this is for a supervisor that does not */
-        conf.cancel_wait_ns =
-            (uint64_t)(conf_int("task.kill_grace") + conf_int("executor.timeout")) * NS_PER_MS;
-    return conf;
 }
 
 static progress_mode progress_of(const rdd_context *ctx)
@@ -568,22 +523,9 @@ static void say_what_ran(driver *d)
                                                       .master = d->ctx->master.text });
 }
 
-/* What one setting alone does not show. */
-static int settings_check(rdd_error *err)
-{
-    if (!scheduler_pools_parse(conf_text("scheduler.pools")))
-        return error_set(err, RDD_E_USAGE, "--conf scheduler.pools=%s: give words such as etl=1 or "
-                         "web=3:2: a pool, its weight, and the slots it gets first",
-                         conf_text("scheduler.pools"));
-    if (conf_int("executors.max") && conf_int("executors.min") > conf_int("executors.max"))
-        return error_set(err, RDD_E_USAGE, "--conf executors.min=%lld is more than executors.max",
-                         (long long)conf_int("executors.min"));
-    return 0;
-}
-
 int driver_start(driver **ret, rdd_context *ctx, rdd_error *err)
 {
-    if (settings_check(err) < 0)
+    if (driver_settings_check(err) < 0)
         return RDD_E_USAGE;
     driver *d = calloc(1, sizeof *d);
     if (!d)
@@ -593,7 +535,7 @@ int driver_start(driver **ret, rdd_context *ctx, rdd_error *err)
     d->started_ns = clock_now_ns();
     pthread_mutex_init(&d->mutex, NULL);
     int code = mailbox_init(&d->inbox, MAILBOX_MAX);
-    scheduler_conf conf = scheduler_settings(ctx);
+    scheduler_conf conf = driver_scheduler_conf(ctx);
     d->scheduler = scheduler_new(&conf);
     d->progress = progress_new(progress_of(ctx), stderr);
     if (code < 0 || !d->scheduler || !d->progress)
