@@ -19,6 +19,32 @@ static const conf_key KEYS[] = {
       "silence after which an executor is given up" },
     { "nodes.wait", CONF_DURATION, "60s", 0, NULL,
       "how long a job waits for an executor when none is left" },
+    { "scheduler.mode", CONF_CHOICE, "fifo", 0, "fifo|fair",
+      "jobs first in, first out, or in fair shares (rdd_set_pool)" },
+    { "scheduler.pools", CONF_TEXT, "", 0, NULL,
+      "weights of pools, and slots they get first: \"etl=1 web=3:2\"" },
+    { "speculation", CONF_BOOL, "false", 0, NULL,
+      "a second attempt elsewhere for tasks that take much longer than others" },
+    { "speculation.quantile", CONF_DECIMAL, "0.75", 0, NULL,
+      "of a stage's tasks that must be done before" },
+    { "speculation.multiplier", CONF_DECIMAL, "1.5", 1000, NULL,
+      "of the median run time: what takes longer is much longer" },
+    { "speculation.min", CONF_DURATION, "100ms", 0, NULL, "what takes less is not too long" },
+    { "speculation.side_effects", CONF_BOOL, "false", 0, NULL,
+      "also for stages that call HTTP, or run foreach or pipe: these may happen twice" },
+    { "locality.wait", CONF_DURATION, "3s", 0, NULL,
+      "how long a task waits for the executor that it prefers" },
+    { "exclude.failures", CONF_INT, "3", 0, NULL,
+      "in a row in a stage, while others succeed, before an executor gets no more of it; 0: never" },
+    { "exclude.stages", CONF_INT, "2", 0, NULL,
+      "that an executor is excluded from before it gets nothing at all for a while; 0: never" },
+    { "exclude.timeout", CONF_DURATION, "60s", 0, NULL, "that while" },
+    { "executors.min", CONF_INT, "1", 0, NULL, "executors that run even without work" },
+    { "executors.max", CONF_INT, "0", 0, NULL,
+      "executors that are started as tasks wait, and released again; 0: all, always" },
+    { "executors.idle", CONF_DURATION, "60s", 1, NULL, "without tasks, before one is released" },
+    { "executors.backlog", CONF_DURATION, "1s", 1, NULL,
+      "that tasks wait before another executor is started; then two, then four" },
     { "input.split_size", CONF_SIZE, "32MiB", 1 << 10, NULL,
       "a large plain file is read in splits of about this many bytes" },
     { "csv.ragged", CONF_CHOICE, "fail", 0, "fail|pad|skip",
@@ -168,6 +194,15 @@ static bool is_choice(const char *choices, const char *text)
     return false;
 }
 
+static bool parse_thousandths(const char *text, int64_t *ret)
+{
+    double value;
+    if (!parse_decimal(text, text + strlen(text), 1e6, &value))
+        return false;
+    *ret = (int64_t)(value * 1000 + 0.5);
+    return true;
+}
+
 static bool parse_value(const conf_key *key, const char *text, int64_t *ret)
 {
     *ret = 0;
@@ -192,6 +227,8 @@ static bool parse_value(const conf_key *key, const char *text, int64_t *ret)
         return !*text || conf_parse_rate(text, NULL);
     case CONF_BUDGET:
         return !*text || conf_parse_budget(text, NULL, NULL);
+    case CONF_DECIMAL:
+        return parse_thousandths(text, ret) && *ret >= key->least;
     case CONF_TEXT:
         return true;
     }
@@ -260,6 +297,9 @@ static const char *kind_help(const conf_key *key, char *text, size_t size)
     case CONF_RATE: return "a rate with its unit such as 50/s, 100/m or 9/h";
     case CONF_CHOICE:
         snprintf(text, size, "one of %s", key->choices);
+        return text;
+    case CONF_DECIMAL:
+        snprintf(text, size, "a number such as 1.5, at least %g", (double)key->least / 1000);
         return text;
     case CONF_TEXT: break;
     }

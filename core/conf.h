@@ -17,6 +17,7 @@ typedef enum conf_kind {
     CONF_CHOICE,   /* one of `choices` */
     CONF_RATE,     /* "50/s", "100/m", "3/h" */
     CONF_BUDGET,   /* "10", "5%" */
+    CONF_DECIMAL,  /* "0.75": in thousandths */
 } conf_kind;
 
 typedef struct conf_key {

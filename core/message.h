@@ -38,7 +38,7 @@ typedef enum frame_type {
     FRAME_PLAN,      /* a piece of a stage's plan */
     FRAME_FORGET,    /* a stage is over */
     FRAME_TASKS,     /* a batch of tasks */
-    FRAME_CANCEL,    /* a stage's tasks are to stop */
+    FRAME_CANCEL,    /* a stage's tasks, or one, are to stop */
     FRAME_OUTCOMES,  /* a batch of outcomes */
     FRAME_DATA,      /* bytes of a stream, as far as its receiver gave credit */
     FRAME_CREDIT,    /* the receiver of a stream lets its sender send more */

@@ -152,6 +152,31 @@ int stage_decode(const frame *f, uint32_t *ret)
     return 0;
 }
 
+void cancel_append(buf *b, task_id which)
+{
+    size_t begin = frame_begin(b, FRAME_CANCEL, 0);
+    buf_u32(b, which.stage);
+    if (which.partition != TASKS_ALL) {
+        buf_u32(b, which.partition);
+        buf_u32(b, which.attempt);
+    }
+    frame_end(b, begin);
+}
+
+int cancel_decode(const frame *f, task_id *ret)
+{
+    reader r = reader_of(f);
+    task_id which = tasks_of_stage(reader_u32(&r));
+    if (!r.failed && reader_left(&r)) {
+        which.partition = reader_u32(&r);
+        which.attempt = reader_u32(&r);
+    }
+    if (finished(&r) < 0)
+        return RDD_E_PROTOCOL;
+    *ret = which;
+    return 0;
+}
+
 /* -- Batches ----------------------------------------------------------------------------------- */
 
 void batch_entry(batch *b)

@@ -69,8 +69,24 @@ typedef struct plan_piece {
 void plan_append(buf *b, uint32_t stage, rdd_str plan);
 int plan_piece_decode(const frame *f, plan_piece *ret);
 
-void stage_append(buf *b, frame_type type, uint32_t stage); /* FORGET, CANCEL */
+void stage_append(buf *b, frame_type type, uint32_t stage); /* FORGET */
 int stage_decode(const frame *f, uint32_t *ret);
+
+/* What a CANCEL names: a stage's tasks, all of them (partition TASKS_ALL) or one attempt of one. */
+#define TASKS_ALL UINT32_MAX
+
+static inline bool task_is_of(task_id id, task_id which)
+{
+    return which.partition == TASKS_ALL ? id.stage == which.stage : task_id_equal(id, which);
+}
+
+static inline task_id tasks_of_stage(uint32_t stage)
+{
+    return (task_id){ stage, TASKS_ALL, 0 };
+}
+
+void cancel_append(buf *b, task_id which);
+int cancel_decode(const frame *f, task_id *ret);
 
 /* -- Batches: entries one after the other until the frame ends --------------------------------- */
 

@@ -880,6 +880,12 @@ RDD_PUBLIC void rdd_report(rdd_context *ctx, int status, const char *format, ...
 /* Releases one result of an action before the context ends; NULL is fine. */
 RDD_PUBLIC void rdd_free(rdd_context *ctx, const void *result);
 
+/* The jobs that this thread starts from now on belong to the pool of that name (at most 63 bytes);
+ * NULL: to "default", as all do at first. With --conf scheduler.mode=fair pools share the slots by
+ * their weights (--conf scheduler.pools), and so do the jobs of one pool; else it only says so in
+ * the event log. */
+RDD_PUBLIC void rdd_set_pool(rdd_context *ctx, const char *name);
+
 /* A counter's value over all finished jobs; 0 when nobody counted. */
 RDD_PUBLIC int64_t rdd_counter(rdd_context *ctx, const char *name);
 

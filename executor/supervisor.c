@@ -206,6 +206,7 @@ static void take_driver_frame(supervisor *s, const frame *f)
 {
     rdd_error err;
     uint32_t stage;
+    task_id which;
     if (!s->set_up && f->type != FRAME_HELLO && f->type != FRAME_SETUP && f->type != FRAME_BYE) {
         error_set(&err, RDD_E_PROTOCOL, "work before settings");
         fail(s, &err);
@@ -217,13 +218,14 @@ static void take_driver_frame(supervisor *s, const frame *f)
     case FRAME_PLAN: supervisor_take_plan(s, f); return;
     case FRAME_TASKS: supervisor_take_tasks(s, f); return;
     case FRAME_FORGET:
-    case FRAME_CANCEL:
         if (stage_decode(f, &stage) < 0)
             break;
-        if (f->type == FRAME_FORGET)
-            supervisor_forget_stage(s, stage);
-        else
-            supervisor_cancel_stage(s, stage);
+        supervisor_forget_stage(s, stage);
+        return;
+    case FRAME_CANCEL:
+        if (cancel_decode(f, &which) < 0)
+            break;
+        supervisor_cancel(s, which);
         return;
     case FRAME_DATA:
     case FRAME_CREDIT:

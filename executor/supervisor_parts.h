@@ -105,7 +105,7 @@ stage_plan *supervisor_plan(supervisor *s, uint32_t stage);
 void supervisor_take_plan(supervisor *s, const frame *f);
 void supervisor_forget_stage(supervisor *s, uint32_t stage);
 void supervisor_take_tasks(supervisor *s, const frame *f);
-void supervisor_cancel_stage(supervisor *s, uint32_t stage);
+void supervisor_cancel(supervisor *s, task_id which); /* as cancel_decode() says */
 void supervisor_end_stubborn(supervisor *s, worker *w); /* what did not stop in time */
 void supervisor_assign(supervisor *s); /* queued tasks to workers that have room */
 void supervisor_take_outcomes(supervisor *s, worker *w, const frame *f);

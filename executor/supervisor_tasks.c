@@ -75,7 +75,7 @@ static void answer_cancelled(void *arg, const task_entry *task)
 
 void supervisor_forget_stage(supervisor *s, uint32_t stage)
 {
-    task_queue_drop_stage(&s->queue, stage, answer_cancelled, s);
+    task_queue_drop(&s->queue, tasks_of_stage(stage), answer_cancelled, s);
     stage_plan *p = supervisor_plan(s, stage);
     if (!p)
         return;
@@ -132,28 +132,28 @@ void supervisor_take_tasks(supervisor *s, const frame *f)
 }
 
 /* A task that was told before keeps its time. */
-static void cancel_tasks(worker *w, uint32_t stage, uint64_t kill_at_ns)
+static void cancel_tasks(worker *w, task_id which, uint64_t kill_at_ns)
 {
     bool any = false;
     for (size_t i = 0; i < w->task_count; i++) {
         handed_task *t = &w->tasks[w->task_first + i];
-        if (t->id.stage != stage)
+        if (!task_is_of(t->id, which))
             continue;
         any = true;
         t->kill_at_ns = u64_min(t->kill_at_ns, kill_at_ns);
     }
     if (!any)
         return;
-    stage_append(&w->channel.control, FRAME_CANCEL, stage);
+    cancel_append(&w->channel.control, which);
     w->kill_at_ns = u64_min(w->kill_at_ns, kill_at_ns);
 }
 
-void supervisor_cancel_stage(supervisor *s, uint32_t stage)
+void supervisor_cancel(supervisor *s, task_id which)
 {
-    task_queue_drop_stage(&s->queue, stage, answer_cancelled, s);
+    task_queue_drop(&s->queue, which, answer_cancelled, s);
     for (uint32_t i = 0; i < s->worker_count; i++)
         if (s->workers[i].phase == WORKER_RUNNING)
-            cancel_tasks(&s->workers[i], stage, s->now_ns + s->kill_grace_ns);
+            cancel_tasks(&s->workers[i], which, s->now_ns + s->kill_grace_ns);
 }
 
 void supervisor_end_stubborn(supervisor *s, worker *w)

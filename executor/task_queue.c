@@ -52,8 +52,8 @@ void task_queue_pop(task_queue *q, const task_entry *first)
         q->bytes.size = q->at = 0;
 }
 
-void task_queue_drop_stage(task_queue *q, uint32_t stage,
-                           void (*visit)(void *arg, const task_entry *task), void *arg)
+void task_queue_drop(task_queue *q, task_id which,
+                     void (*visit)(void *arg, const task_entry *task), void *arg)
 {
     size_t kept_size = 0, kept_count = 0;
     task_entry task;
@@ -61,7 +61,7 @@ void task_queue_drop_stage(task_queue *q, uint32_t stage,
         size_t size = task.encoded.size;
         q->at += size;
         q->count--;
-        if (task.id.stage == stage) {
+        if (task_is_of(task.id, which)) {
             visit(arg, &task);
             continue;
         }

@@ -24,8 +24,8 @@ int task_queue_append(task_queue *q, const frame *f, rdd_error *err);
 bool task_queue_first(const task_queue *q, task_entry *ret);
 void task_queue_pop(task_queue *q, const task_entry *first);
 
-/* Takes a stage's tasks out and calls `visit` for each. */
-void task_queue_drop_stage(task_queue *q, uint32_t stage,
-                           void (*visit)(void *arg, const task_entry *task), void *arg);
+/* Takes a stage's tasks out, or one of them, and calls `visit` for each. */
+void task_queue_drop(task_queue *q, task_id which,
+                     void (*visit)(void *arg, const task_entry *task), void *arg);
 
 #endif

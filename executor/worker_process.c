@@ -176,14 +176,14 @@ static void take_reset(talker *t, const frame *f)
 }
 
 /* Payloads that are still on their way belong to queued tasks. */
-static void cancel(talker *t, uint32_t stage)
+static void cancel(talker *t, task_id which)
 {
-    worker_slots_cancel(t->slots, stage);
+    worker_slots_cancel(t->slots, which);
     t->cancelling = true;
     for (bool again = true; again;) {
         again = false;
         for (stream_in *s = t->payloads.first; s && !again; s = s->next) {
-            if (((task_id *)s->owner)->stage != stage)
+            if (!task_is_of(*(const task_id *)s->owner, which))
                 continue;
             frame_append(&t->channel.control, FRAME_RESET, s->id, NULL, 0);
             answer_stream(t, streams_in_take(&t->payloads, s->id), OUTCOME_CANCELLED, NULL);
@@ -192,15 +192,20 @@ static void cancel(talker *t, uint32_t stage)
     }
 }
 
-static void take_stage(talker *t, const frame *f)
+static void take_forget(talker *t, const frame *f)
 {
     uint32_t stage;
     if (stage_decode(f, &stage) < 0)
         give_up("a malformed order");
-    if (f->type == FRAME_FORGET)
-        worker_slots_forget(t->slots, stage);
-    else
-        cancel(t, stage);
+    worker_slots_forget(t->slots, stage);
+}
+
+static void take_cancel(talker *t, const frame *f)
+{
+    task_id which;
+    if (cancel_decode(f, &which) < 0)
+        give_up("a malformed order");
+    cancel(t, which);
 }
 
 static void take_frame(talker *t, const frame *f)
@@ -212,8 +217,8 @@ static void take_frame(talker *t, const frame *f)
     case FRAME_SETUP: take_setup(t, f); return;
     case FRAME_PLAN: take_plan(t, f); return;
     case FRAME_TASKS: take_tasks(t, f); return;
-    case FRAME_FORGET:
-    case FRAME_CANCEL: take_stage(t, f); return;
+    case FRAME_FORGET: take_forget(t, f); return;
+    case FRAME_CANCEL: take_cancel(t, f); return;
     case FRAME_DATA: take_data(t, f); return;
     case FRAME_CREDIT:
         if (credit_decode(f, &more) < 0)

@@ -297,13 +297,13 @@ int worker_slots_add_tasks(worker_slots *w, const worker_task *tasks, size_t cou
     return pushed ? 0 : RDD_E_MEMORY;
 }
 
-/* Takes a stage's tasks out of the queue; each is answered. */
-static void drop_queued_locked(worker_slots *w, uint32_t stage)
+/* Takes a stage's tasks, or one, out of the queue; each is answered. */
+static void drop_queued_locked(worker_slots *w, task_id which)
 {
     size_t kept = 0;
     for (size_t i = 0; i < w->queue_count; i++) {
         queued_task task = *queued_at(w, i);
-        if (task.id.stage != stage) {
+        if (!task_is_of(task.id, which)) {
             *queued_at(w, kept++) = task;
             continue;
         }
@@ -317,7 +317,7 @@ static void drop_queued_locked(worker_slots *w, uint32_t stage)
 void worker_slots_forget(worker_slots *w, uint32_t stage)
 {
     pthread_mutex_lock(&w->mutex);
-    drop_queued_locked(w, stage);
+    drop_queued_locked(w, tasks_of_stage(stage));
     shared_plan *p = find_plan_locked(w, stage);
     if (p)
         p->forgotten = true;
@@ -325,12 +325,12 @@ void worker_slots_forget(worker_slots *w, uint32_t stage)
     pthread_mutex_unlock(&w->mutex);
 }
 
-void worker_slots_cancel(worker_slots *w, uint32_t stage)
+void worker_slots_cancel(worker_slots *w, task_id which)
 {
     pthread_mutex_lock(&w->mutex);
-    drop_queued_locked(w, stage);
+    drop_queued_locked(w, which);
     for (uint32_t i = 0; i < w->count; i++)
-        if (w->slots[i].busy && w->slots[i].id.stage == stage)
+        if (w->slots[i].busy && task_is_of(w->slots[i].id, which))
             w->slots[i].cancelled = true;
     pthread_mutex_unlock(&w->mutex);
     worker_slots_cancel_again(w);

@@ -29,10 +29,10 @@ typedef struct worker_task {
 } worker_task;
 int worker_slots_add_tasks(worker_slots *w, const worker_task *tasks, size_t count);
 
-/* Queued tasks of the stage are over, running ones are asked to stop. Asking may come too early
+/* Queued tasks of the stage, or that one, are over, running ones are asked to stop. Asking may come too early
  * for a task that is just beginning: while worker_slots_cancel_again() says true, call it again
  * soon. */
-void worker_slots_cancel(worker_slots *w, uint32_t stage);
+void worker_slots_cancel(worker_slots *w, task_id which);
 bool worker_slots_cancel_again(worker_slots *w);
 
 /* A task that never got that far: its payload did not come. */

@@ -25,7 +25,9 @@ typedef struct event_sink {
 typedef struct backend backend;
 
 typedef struct backend_ops {
-    /* Posts EVENT_EXECUTOR_UP for each executor, now or as they come up. */
+    /* Posts EVENT_EXECUTOR_UP for each executor, now or as they come up; or, where executors can be
+     * started one by one and are to be, EVENT_EXECUTOR_ADDED for each, and nothing comes up before
+     * start_executor(). */
     int (*start)(backend *b, event_sink sink, rdd_error *err);
     /* Makes a stage's plan known; the bytes stay valid until forget(). Sent to an executor at most
      * once, before its first task of that stage. */
@@ -38,6 +40,14 @@ typedef struct backend_ops {
                    size_t count);
     /* Drops the queued tasks of a stage and asks the running ones to stop. Each gives an outcome. */
     void (*cancel)(backend *b, uint32_t executor, uint32_t incarnation, uint32_t stage);
+    /* The same for one task, if it is still there; other attempts of it go on. */
+    void (*cancel_task)(backend *b, uint32_t executor, uint32_t incarnation, task_id id);
+    /* One that is not wanted so far: EVENT_EXECUTOR_UP when it is up. May be NULL, as the next one,
+     * for a backend that posts no EVENT_EXECUTOR_ADDED and no EVENT_EXECUTOR_DRAIN. */
+    void (*start_executor)(backend *b, uint32_t executor);
+    /* It ends, this incarnation or a later one, and does not start again before start_executor().
+     * Nothing need be posted about it. */
+    void (*release_executor)(backend *b, uint32_t executor, uint32_t incarnation);
     /* Ends an executor and starts it anew: EVENT_EXECUTOR_LOST, then EVENT_EXECUTOR_UP with the
      * next incarnation (or not, when it cannot be started). */
     void (*replace)(backend *b, uint32_t executor, uint32_t incarnation);

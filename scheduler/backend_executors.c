@@ -2,6 +2,7 @@
 #include "executor_thread.h"
 
 #include "conf.h"
+#include "event.h"
 #include "registry.h"
 
 #include <errno.h>
@@ -102,6 +103,47 @@ static void executors_cancel(backend *base, uint32_t number, uint32_t incarnatio
     pthread_mutex_unlock(&e->mutex);
 }
 
+static void executors_cancel_task(backend *base, uint32_t number, uint32_t incarnation, task_id id)
+{
+    executor *e = lock_up(base, number, incarnation);
+    if (!e)
+        return;
+    connection_cancel_task(e->connection, id);
+    wake_locked(e);
+    pthread_mutex_unlock(&e->mutex);
+}
+
+static void wake_thread(executor *e)
+{
+    uint64_t one = 1;
+    ssize_t written = write(e->wake_fd, &one, sizeof one);
+    (void)written; /* full means that it wakes up anyway */
+}
+
+static void executors_start_executor(backend *base, uint32_t number)
+{
+    executors_backend *b = of(base);
+    ASSERT(number < b->count);
+    executor *e = &b->executors[number];
+    pthread_mutex_lock(&e->mutex);
+    e->wanted = true;
+    pthread_mutex_unlock(&e->mutex);
+    wake_thread(e);
+}
+
+/* Also while it starts, or waits to be started again. */
+static void executors_release_executor(backend *base, uint32_t number, uint32_t incarnation UNUSED)
+{
+    executors_backend *b = of(base);
+    ASSERT(number < b->count);
+    executor *e = &b->executors[number];
+    pthread_mutex_lock(&e->mutex);
+    e->wanted = false;
+    e->release = true;
+    pthread_mutex_unlock(&e->mutex);
+    wake_thread(e);
+}
+
 static void executors_replace(backend *base, uint32_t number, uint32_t incarnation)
 {
     executor *e = lock_up(base, number, incarnation);
@@ -114,6 +156,16 @@ static void executors_replace(backend *base, uint32_t number, uint32_t incarnati
 
 /* -- Life -------------------------------------------------------------------------------------- */
 
+static int post_added(executors_backend *b, uint32_t number, rdd_error *err)
+{
+    event *ev = event_new(EVENT_EXECUTOR_ADDED);
+    if (!ev)
+        return error_set_memory(err, "starting executors");
+    ev->executor = number;
+    b->sink.post(b->sink.arg, ev);
+    return 0;
+}
+
 static int executors_start(backend *base, event_sink sink, rdd_error *err)
 {
     executors_backend *b = of(base);
@@ -121,11 +173,14 @@ static int executors_start(backend *base, event_sink sink, rdd_error *err)
     int code = executor_log_start(&b->log, b->print, b->print_arg, err);
     while (code == 0 && b->started < b->count) {
         executor *e = &b->executors[b->started];
+        e->wanted = !b->on_demand;
         int error = pthread_create(&e->thread, NULL, executor_thread, e);
         if (error)
             return error_set_errno(err, RDD_E_LIMIT, error, "a thread could not be started");
         b->started++;
     }
+    for (uint32_t i = 0; code == 0 && b->on_demand && i < b->count; i++)
+        code = post_added(b, i, err);
     return code;
 }
 
@@ -148,11 +203,8 @@ static void executors_stop(backend *base)
 {
     executors_backend *b = of(base);
     atomic_store_explicit(&b->stopping, true, memory_order_release);
-    for (uint32_t i = 0; i < b->started; i++) {
-        uint64_t one = 1;
-        ssize_t written = write(b->executors[i].wake_fd, &one, sizeof one);
-        (void)written;
-    }
+    for (uint32_t i = 0; i < b->started; i++)
+        wake_thread(&b->executors[i]);
     for (uint32_t i = 0; i < b->started; i++)
         pthread_join(b->executors[i].thread, NULL);
     if (b->log.started)
@@ -185,6 +237,9 @@ int backend_executors_new(backend **ret, place **places, uint32_t count, rdd_err
         .forget = executors_forget,
         .launch = executors_launch,
         .cancel = executors_cancel,
+        .cancel_task = executors_cancel_task,
+        .start_executor = executors_start_executor,
+        .release_executor = executors_release_executor,
         .replace = executors_replace,
         .stop = executors_stop,
     };
@@ -225,6 +280,11 @@ int backend_process_new(backend **ret, uint32_t executors, uint32_t slots, rdd_e
         }
     }
     return backend_executors_new(ret, places, executors, err);
+}
+
+void backend_executors_on_demand(backend *base)
+{
+    of(base)->on_demand = true;
 }
 
 void backend_executors_set_log(backend *base, executor_log_print print, void *arg)

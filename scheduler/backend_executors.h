@@ -3,7 +3,7 @@
  * Each place has a thread that starts an executor there, runs its connection and, when it is lost,
  * starts it again, as often in a row as its place allows. Every incarnation that ends is an
  * EVENT_EXECUTOR_LOST, also one that never came up; after the last one (then `gone` is set) no
- * EVENT_EXECUTOR_UP follows.
+ * EVENT_EXECUTOR_UP follows before start_executor(). One that was released says so only if it was up.
  *
  * stop() joins these threads, and one of them may be posting: close the mailbox first.
  */
@@ -19,6 +19,10 @@ int backend_executors_new(backend **ret, place **places, uint32_t count, rdd_err
 
 /* Executors on this machine. */
 int backend_process_new(backend **ret, uint32_t executors, uint32_t slots, rdd_error *err);
+
+/* Executors run when start_executor() says so: start() posts EVENT_EXECUTOR_ADDED for each. Before
+ * start(). */
+void backend_executors_on_demand(backend *b);
 
 /* Where executors' lines go instead of stderr; before start(). Called from a thread of its own. */
 void backend_executors_set_log(backend *b, executor_log_print print, void *arg);

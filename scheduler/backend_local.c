@@ -337,6 +337,12 @@ static void local_cancel(backend *b, uint32_t executor UNUSED, uint32_t incarnat
         free(dropped);
 }
 
+static void local_cancel_task(backend *b UNUSED, uint32_t executor UNUSED, uint32_t incarnation UNUSED,
+                              task_id id UNUSED)
+{
+    /* a task has a second attempt on another executor only, and there is none */
+}
+
 static void local_replace(backend *b UNUSED, uint32_t executor UNUSED, uint32_t incarnation UNUSED)
 {
     /* threads cannot be replaced; the scheduler is told never to ask (cancel_wait_ns 0) */
@@ -369,6 +375,7 @@ static const backend_ops LOCAL_OPS = {
     .forget = local_forget,
     .launch = local_launch,
     .cancel = local_cancel,
+    .cancel_task = local_cancel_task,
     .replace = local_replace,
     .stop = local_stop,
 };

@@ -545,7 +545,13 @@ void connection_launch(connection *c, const task_spec *tasks, size_t count)
 void connection_cancel(connection *c, uint32_t stage)
 {
     if (c->phase == UP)
-        stage_append(&c->channel.control, FRAME_CANCEL, stage);
+        cancel_append(&c->channel.control, tasks_of_stage(stage));
+}
+
+void connection_cancel_task(connection *c, task_id id)
+{
+    if (c->phase == UP)
+        cancel_append(&c->channel.control, id);
 }
 
 void connection_bye(connection *c)

@@ -70,6 +70,7 @@ void connection_forget(connection *c, uint32_t stage);
 /* Payloads stay valid until their stage is forgotten. */
 void connection_launch(connection *c, const task_spec *tasks, size_t count);
 void connection_cancel(connection *c, uint32_t stage);
+void connection_cancel_task(connection *c, task_id id);
 /* Tells the executor to end. */
 void connection_bye(connection *c);
 

@@ -4,6 +4,7 @@
 #include "calls.h"
 #include "clock.h"
 #include "conf.h"
+#include "driver_settings.h"
 #include "place_ssh.h"
 #include "progress.h"
 
@@ -27,7 +28,6 @@ struct driver {
     atomic_bool broken; /* out of memory: the inbox is closed, callers are told why */
     event stop; /* part of the driver: ending needs no memory */
     uint64_t started_ns, next_progress_ns;
-    uint32_t slots; /* that are up */
     uint32_t gone;  /* executors that will not come again */
     rdd_error gone_why; /* of the first of them */
     uint64_t stages, records; /* for the last line */
@@ -93,7 +93,11 @@ static void accept_outcome(driver *d, driver_job *job, outcome *o, buf *failures
     job_part part = { .size = 0 };
     int code = 0;
     d->records += o->metrics.records;
-    if (take_counters(d->ctx, job, o) < 0) {
+    uint64_t calls = job->http_calls;
+    int counted = take_counters(d->ctx, job, o);
+    if (job->http_calls != calls) /* no stage says beforehand that its operators will call */
+        scheduler_side_effects(d->scheduler, o->id.stage);
+    if (counted < 0) {
         code = error_set(&err, RDD_E_PROTOCOL, "a malformed result came from an executor");
     } else {
         part.heap = o->result_heap;
@@ -147,7 +151,10 @@ static void carry_out(driver *d, const command *c, buf *failures)
         b->ops->launch(b, c->executor, c->incarnation, c->tasks, c->count);
         break;
     case COMMAND_CANCEL: b->ops->cancel(b, c->executor, c->incarnation, c->stage); break;
+    case COMMAND_CANCEL_TASK: b->ops->cancel_task(b, c->executor, c->incarnation, c->task); break;
     case COMMAND_REPLACE: b->ops->replace(b, c->executor, c->incarnation); break;
+    case COMMAND_START: b->ops->start_executor(b, c->executor); break;
+    case COMMAND_RELEASE: b->ops->release_executor(b, c->executor, c->incarnation); break;
     case COMMAND_ACCEPT: {
         driver_job *job = find_job(d, c->job_id);
         if (job)
@@ -220,13 +227,10 @@ static void fail_without_executors(driver *d)
 static void handle(driver *d, event *e)
 {
     uint64_t now = clock_now_ns();
-    if (e->kind == EVENT_EXECUTOR_UP)
-        d->slots += e->slots;
-    if (e->kind == EVENT_EXECUTOR_LOST)
-        d->slots -= e->slots;
-    if (e->kind == EVENT_EXECUTOR_LOST && e->gone)
+    bool lost_for_good = e->kind == EVENT_EXECUTOR_LOST && e->gone;
+    if (lost_for_good && !driver_is_elastic(d->ctx)) /* else the scheduler may start them again */
         take_gone(d, e);
-    bool may_be_stuck = d->gone && (e->gone || e->kind == EVENT_JOB_SUBMIT);
+    bool may_be_stuck = d->gone && (lost_for_good || e->kind == EVENT_JOB_SUBMIT);
     if (d->log)
         log_event(d, now, e);
     if (scheduler_step(d->scheduler, e, now, &d->commands) < 0)
@@ -259,7 +263,10 @@ static void show_progress(driver *d, uint64_t now)
     for (driver_job *j = d->jobs; j && count < ARRAY_SIZE(shots); j = j->next)
         count += scheduler_snapshot(d->scheduler, j->id, shots + count, ARRAY_SIZE(shots) - count);
     pthread_mutex_unlock(&d->mutex);
-    progress_update(d->progress, now, shots, count, d->slots);
+    executors_snapshot executors = scheduler_executors(d->scheduler);
+    progress_executors(d->progress, executors.up, executors.max);
+    progress_update(d->progress, now, shots, count,
+                    (uint32_t)u64_min(executors.slots, UINT32_MAX));
     d->next_progress_ns = now + PROGRESS_NS;
 }
 
@@ -454,20 +461,9 @@ static int backend_of(driver *d, const master *m, rdd_error *err)
     }
     if (code == 0)
         backend_executors_set_log(d->backend, print_lines, d->progress);
+    if (code == 0 && driver_is_elastic(d->ctx))
+        backend_executors_on_demand(d->backend);
     return code;
-}
-
-static scheduler_conf scheduler_settings(const rdd_context *ctx)
-{
-    scheduler_conf conf = scheduler_conf_default();
-    conf.attempts_max = (uint32_t)conf_int("task.attempts_max");
-    conf.nodes_wait_ns = (uint64_t)conf_int("nodes.wait") * NS_PER_MS;
-    if (ctx->master.kind == MASTER_LOCAL) /* there is no other executor to send its tasks to */
-        conf.backoff_failures = UINT32_MAX;
-    else /* its supervisor ends what does not end; this is for a supervisor that does not */
-        conf.cancel_wait_ns =
-            (uint64_t)(conf_int("task.kill_grace") + conf_int("executor.timeout")) * NS_PER_MS;
-    return conf;
 }
 
 static progress_mode progress_of(const rdd_context *ctx)
@@ -529,6 +525,8 @@ static void say_what_ran(driver *d)
 
 int driver_start(driver **ret, rdd_context *ctx, rdd_error *err)
 {
+    if (driver_settings_check(err) < 0)
+        return RDD_E_USAGE;
     driver *d = calloc(1, sizeof *d);
     if (!d)
         return error_set_memory(err, "starting");
@@ -537,7 +535,7 @@ int driver_start(driver **ret, rdd_context *ctx, rdd_error *err)
     d->started_ns = clock_now_ns();
     pthread_mutex_init(&d->mutex, NULL);
     int code = mailbox_init(&d->inbox, MAILBOX_MAX);
-    scheduler_conf conf = scheduler_settings(ctx);
+    scheduler_conf conf = driver_scheduler_conf(ctx);
     d->scheduler = scheduler_new(&conf);
     d->progress = progress_new(progress_of(ctx), stderr);
     if (code < 0 || !d->scheduler || !d->progress)

@@ -14,6 +14,8 @@ typedef struct job_spec job_spec; /* scheduler.h */
 typedef enum event_kind {
     EVENT_EXECUTOR_UP,    /* executor, incarnation, slots */
     EVENT_EXECUTOR_LOST,  /* executor, incarnation, error, gone; its tasks are lost, none is blamed */
+    EVENT_EXECUTOR_ADDED, /* executor: it is there and may be started (COMMAND_START) */
+    EVENT_EXECUTOR_DRAIN, /* executor: no new tasks; COMMAND_RELEASE when it has finished its own */
     EVENT_OUTCOMES,       /* executor, incarnation, outcomes[] */
     EVENT_JOB_SUBMIT,     /* job */
     EVENT_JOB_CANCEL,     /* job_id, error */
@@ -26,7 +28,8 @@ struct event {
     event_kind kind;
     uint32_t executor, incarnation;
     uint32_t slots;         /* of an executor that was lost: 0 when it never came up */
-    bool gone;              /* it will not come up again */
+    bool gone;              /* it will not come up again by itself */
+    bool released;          /* as it was told to: nothing went wrong */
     uint32_t job_id;
     job_spec *job;
     rdd_error error;
@@ -51,6 +54,10 @@ typedef enum command_kind {
     COMMAND_FORGET,   /* stage: it is over */
     COMMAND_LAUNCH,   /* executor, incarnation, tasks[], count; of several stages perhaps */
     COMMAND_CANCEL,   /* executor, incarnation, stage */
+    COMMAND_CANCEL_TASK, /* executor, incarnation, task: this attempt alone; another one was first */
+    COMMAND_START,    /* executor: it is needed, was ADDED, and is not there or was released */
+    COMMAND_RELEASE,  /* executor, incarnation, which has no tasks: it is not needed. No UP or LOST
+                       * need follow; whatever does is of no account until the next START. */
     COMMAND_REPLACE,  /* executor, incarnation */
     COMMAND_ACCEPT,   /* job_id, outcome: this attempt is the partition's; takes over its result */
     COMMAND_DISCARD,  /* job_id (JOB_NONE: over, or never was), outcome: not the partition's, be it
@@ -65,6 +72,7 @@ enum { JOB_NONE = UINT32_MAX };
 typedef struct command {
     command_kind kind;
     uint32_t executor, incarnation, stage, job_id;
+    task_id task;
     rdd_str plan;           /* valid until FORGET */
     const task_spec *tasks; /* valid until the next step */
     size_t count;

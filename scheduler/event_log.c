@@ -137,6 +137,12 @@ void event_log_end(event_log *log, uint64_t now_ns, const scheduler_counters *co
         field_u64(out, "alone", counters->alone);
         field_u64(out, "executors_lost", counters->executors_lost);
         field_u64(out, "executors_replaced", counters->executors_replaced);
+        field_u64(out, "executors_started", counters->executors_started);
+        field_u64(out, "executors_released", counters->executors_released);
+        field_u64(out, "excluded", counters->excluded);
+        field_u64(out, "copies", counters->copies);
+        field_u64(out, "copies_won", counters->copies_won);
+        field_u64(out, "local", counters->local);
     }
     record_end(log, now_ns);
 }
@@ -195,6 +201,8 @@ void event_log_job(event_log *log, uint64_t now_ns, const job_spec *spec,
     field_u64(out, "job", spec->job_id);
     if (spec->name)
         field_text(out, "name", spec->name);
+    if (spec->pool)
+        field_text(out, "pool", spec->pool);
     if (info && info->action)
         field_text(out, "action", info->action);
     if (info && info->site)
@@ -418,10 +426,21 @@ void event_log_event(event_log *log, uint64_t now_ns, const event *e)
         record_end(log, now_ns);
         break;
     case EVENT_EXECUTOR_LOST:
+        if (e->released)
+            break;
         out = record(log, now_ns, "executor_lost");
         field_u64(out, "executor", e->executor);
         field_u64(out, "incarnation", e->incarnation);
+        if (e->gone)
+            buf_text(out, ",\"gone\":true");
         field_error(out, &e->error);
+        record_end(log, now_ns);
+        break;
+    case EVENT_EXECUTOR_ADDED:
+    case EVENT_EXECUTOR_DRAIN:
+        out = record(log, now_ns, e->kind == EVENT_EXECUTOR_ADDED ? "executor_added"
+                                                                  : "executor_drain");
+        field_u64(out, "executor", e->executor);
         record_end(log, now_ns);
         break;
     case EVENT_OUTCOMES: /* each is in the command that answers it */
@@ -444,9 +463,14 @@ static void executor_command(event_log *log, uint64_t now_ns, const char *name, 
 {
     buf *out = record(log, now_ns, name);
     field_u64(out, "executor", c->executor);
-    field_u64(out, "incarnation", c->incarnation);
-    if (c->kind == COMMAND_CANCEL)
+    if (c->kind != COMMAND_START)
+        field_u64(out, "incarnation", c->incarnation);
+    if (c->kind == COMMAND_CANCEL || c->kind == COMMAND_CANCEL_TASK)
         field_u64(out, "stage", c->stage);
+    if (c->kind == COMMAND_CANCEL_TASK) {
+        field_u64(out, "partition", c->task.partition);
+        field_u64(out, "attempt", c->task.attempt);
+    }
     record_end(log, now_ns);
 }
 
@@ -475,7 +499,10 @@ void event_log_command(event_log *log, uint64_t now_ns, const command *c)
             task_start(log, now_ns, c, &c->tasks[i]);
         break;
     case COMMAND_CANCEL: executor_command(log, now_ns, "stage_cancel", c); break;
+    case COMMAND_CANCEL_TASK: executor_command(log, now_ns, "task_cancel", c); break;
     case COMMAND_REPLACE: executor_command(log, now_ns, "executor_replace", c); break;
+    case COMMAND_START: executor_command(log, now_ns, "executor_start", c); break;
+    case COMMAND_RELEASE: executor_command(log, now_ns, "executor_release", c); break;
     case COMMAND_ACCEPT: task_over(log, now_ns, c->outcome, true); break;
     case COMMAND_DISCARD: task_over(log, now_ns, c->outcome, false); break;
     case COMMAND_JOB_DONE: job_end(log, now_ns, c); break;

@@ -34,11 +34,14 @@ static void post(executor *e, event *ev)
     e->backend->sink.post(e->backend->sink.arg, ev);
 }
 
-static void post_lost(executor *e, uint32_t slots, bool gone, const rdd_error *why)
+typedef enum loss { LOSS_AGAIN, LOSS_GONE, LOSS_RELEASED } loss;
+
+static void post_lost(executor *e, uint32_t slots, loss how, const rdd_error *why)
 {
     event *ev = event_for(e, EVENT_EXECUTOR_LOST, slots);
     ev->error = *why;
-    ev->gone = gone;
+    ev->gone = how == LOSS_GONE;
+    ev->released = how == LOSS_RELEASED;
     snprintf(ev->error.node, sizeof ev->error.node, "%s", e->place->name);
     post(e, ev);
 }
@@ -222,7 +225,7 @@ static bool turn(executor *e, connection *c, bool *readable)
     pthread_mutex_lock(&e->mutex);
     bool more = move_locked(e, c, *readable);
     collect_locked(e, c, &n);
-    bool goes_on = !e->ended && !connection_failed(c, NULL) && !e->replace;
+    bool goes_on = !e->ended && !connection_failed(c, NULL) && !e->replace && !e->release;
     bool output = channel_has_output(connection_channel(c));
     uint64_t deadline = more ? 0 : connection_deadline(c);
     e->sleeping = true;
@@ -261,16 +264,29 @@ static void explain_end(const executor *e, connection *c, const char *how, rdd_e
         error_set(ret, RDD_E_LOST, "%s is replaced", e->place->name);
 }
 
+static bool is_released(executor *e)
+{
+    pthread_mutex_lock(&e->mutex);
+    bool released = e->release;
+    pthread_mutex_unlock(&e->mutex);
+    return released;
+}
+
+static bool is_told_to_end(executor *e)
+{
+    return backend_is_stopping(e->backend) || is_released(e);
+}
+
 static void end_link(executor *e, connection *c, rdd_error *why)
 {
     char how[160];
-    bool stopping = backend_is_stopping(e->backend);
-    if (stopping && c)
+    bool told = is_told_to_end(e);
+    if (told && c)
         say_bye(e, c);
     read_errors(e);
     line_splitter_end(e->lines, take_error_line, e);
     e->link->ops->end(TAKE(e->link), LOST_WAIT_MS * NS_PER_MS, how, sizeof how);
-    if (stopping)
+    if (told)
         log_bad_end(e, how);
     if (c)
         explain_end(e, c, how, why);
@@ -320,44 +336,82 @@ static void wait_for_restart(executor *e)
     for (uint32_t i = 2; i < e->failures && backoff_ms < BACKOFF_MAX_MS; i++)
         backoff_ms *= 2;
     uint64_t deadline = clock_now_ns() + u64_min(backoff_ms, BACKOFF_MAX_MS) * NS_PER_MS;
-    for (uint64_t now; !backend_is_stopping(e->backend) && (now = clock_now_ns()) < deadline;) {
+    for (uint64_t now; !is_told_to_end(e) && (now = clock_now_ns()) < deadline;) {
         struct pollfd p = { .fd = e->wake_fd, .events = POLLIN };
         if (poll(&p, 1, clock_poll_ms(now, deadline)) > 0)
             drain_wake_ups(e);
     }
 }
 
-/* Whether there will be another start after this end, which is told. */
-static bool start_again(executor *e, start_failure failure, uint32_t slots, rdd_error *why)
+/* The next incarnation is another one, whatever became of this. */
+static void turn_page(executor *e, bool goes_on)
+{
+    pthread_mutex_lock(&e->mutex);
+    e->incarnation++;
+    e->replace = false;
+    if (!e->release)
+        e->wanted = goes_on;
+    e->release = false;
+    pthread_mutex_unlock(&e->mutex);
+}
+
+/* It ended because it was told to: nobody waits for news, unless they were told that it is up. */
+static void end_released(executor *e, uint32_t slots)
+{
+    rdd_error why;
+    error_set(&why, RDD_E_LOST, "%s was released", e->place->name);
+    e->failures = 0;
+    if (slots)
+        post_lost(e, slots, LOSS_RELEASED, &why);
+    turn_page(e, true);
+}
+
+/* It ended by itself, or did not come up: that is told, and it starts again as often as it may. */
+static void end_lost(executor *e, start_failure failure, uint32_t slots, rdd_error *why)
 {
     bool again = failure == START_AGAIN && e->failures < e->place->restarts_max;
     e->failures += e->failures < UINT32_MAX;
     if (!again && failure == START_AGAIN)
         error_prefix(why, "given up after %u starts in a row: ", e->failures);
-    post_lost(e, slots, !again, why);
-    pthread_mutex_lock(&e->mutex);
-    e->incarnation++;
-    e->replace = false;
-    pthread_mutex_unlock(&e->mutex);
-    return again;
+    post_lost(e, slots, again ? LOSS_AGAIN : LOSS_GONE, why);
+    turn_page(e, again);
+    if (again)
+        wait_for_restart(e);
+    else
+        e->failures = 0;
+}
+
+/* False when the backend stops. What wakes it up afterwards is news. */
+static bool wait_until_wanted(executor *e)
+{
+    for (;;) {
+        drain_wake_ups(e);
+        if (backend_is_stopping(e->backend))
+            return false;
+        pthread_mutex_lock(&e->mutex);
+        e->release = false; /* there is none to end */
+        bool wanted = e->wanted;
+        pthread_mutex_unlock(&e->mutex);
+        if (wanted)
+            return true;
+        struct pollfd p = { .fd = e->wake_fd, .events = POLLIN };
+        poll(&p, 1, -1);
+    }
 }
 
 void *executor_thread(void *arg)
 {
     executor *e = arg;
-    bool again = true;
-    while (again) {
+    while (wait_until_wanted(e)) {
         rdd_error why = { .code = RDD_E_LOST };
         uint32_t slots;
-        drain_wake_ups(e);
-        if (backend_is_stopping(e->backend))
-            break;
         start_failure failure = run_incarnation(e, &slots, &why);
         if (backend_is_stopping(e->backend))
             break;
-        again = start_again(e, failure, slots, &why);
-        if (again)
-            wait_for_restart(e);
+        if (is_released(e))
+            end_released(e, slots);
+        else
+            end_lost(e, failure, slots, &why);
     }
     return NULL;
 }

@@ -37,6 +37,8 @@ typedef struct executor {
     uint32_t incarnation;
     uint32_t slots;           /* of the incarnation that is up; 0: none is */
     pid_t pid;
+    bool wanted;              /* it is to run: started again when it ends */
+    bool release;             /* the incarnation that there is, is to end and that is all */
     bool replace, sleeping;
 } executor;
 
@@ -50,6 +52,7 @@ struct executors_backend {
     const char *build_id;
     buf conf;
     uint32_t count, started;
+    bool on_demand;           /* executors run when start_executor() says so */
     atomic_bool stopping;
     pthread_mutex_t mutex;
     /* under the mutex; taken before an executor's */
@@ -58,7 +61,7 @@ struct executors_backend {
     executor executors[];
 };
 
-/* The thread; `arg` is the executor. Ends when the backend stops, or no start is left. */
+/* The thread; `arg` is the executor. Ends when the backend stops. */
 void *executor_thread(void *arg);
 
 static inline bool backend_is_stopping(const executors_backend *b)

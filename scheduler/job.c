@@ -7,6 +7,21 @@
 
 #include <stdio.h>
 
+/* Of the jobs that this thread starts. */
+static _Thread_local char thread_pool[POOL_NAME_SIZE];
+
+void rdd_set_pool(rdd_context *ctx, const char *name)
+{
+    if (name && strlen(name) >= sizeof thread_pool) {
+        rdd_error err;
+        error_set(&err, RDD_E_USAGE, "rdd_set_pool: the name of a pool has at most %d bytes",
+                  POOL_NAME_SIZE - 1);
+        context_fail(ctx, &err);
+        return;
+    }
+    snprintf(thread_pool, sizeof thread_pool, "%s", name ? name : "");
+}
+
 void job_results_release(job_results *results)
 {
     for (size_t i = 0; i < results->count; i++)
@@ -155,7 +170,8 @@ static bool has_side_effects(const job_memory *m, const action *act)
 {
     bool any = action_has_side_effects(act->kind);
     for (size_t i = 0; i < m->count; i++)
-        any = any || m->order[i]->params.concurrency > 1;
+        any = any || m->order[i]->params.concurrency > 1 ||
+              m->order[i]->kind == NODE_FOREACH || m->order[i]->kind == NODE_PIPE;
     return any;
 }
 
@@ -186,6 +202,7 @@ static int submit(rdd *r, const action *act, const job_options *options, const j
     job.http_failed_max = budget.failed_max;
     spec->job_id = job.id;
     spec->name = options->name ? options->name : action_name(act->kind);
+    spec->pool = thread_pool[0] ? thread_pool : NULL; /* this thread waits until the job is done */
     spec->result_size_max = (uint64_t)conf_int("driver.result_max");
     spec->stages[0] = (stage_spec){ .id = stage,
                                     .name = r->name ? r->name : r->op ? r->op->name

@@ -82,6 +82,14 @@ void progress_update(progress *p, uint64_t now_ns, const stage_snapshot *stages,
     pthread_mutex_unlock(&p->mutex);
 }
 
+void progress_executors(progress *p, uint32_t up, uint32_t max)
+{
+    pthread_mutex_lock(&p->mutex);
+    p->state.executors_up = up;
+    p->state.executors_max = max;
+    pthread_mutex_unlock(&p->mutex);
+}
+
 void progress_clear(progress *p)
 {
     pthread_mutex_lock(&p->mutex);

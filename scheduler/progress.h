@@ -31,6 +31,9 @@ void *progress_free(progress *p);
 void progress_update(progress *p, uint64_t now_ns, const stage_snapshot *stages, size_t count,
                      uint32_t slots);
 
+/* How many executors are up, of how many there could be: for the next update. */
+void progress_executors(progress *p, uint32_t up, uint32_t max);
+
 /* Takes away what is drawn, so that others may print: before a job's caller is woken. */
 void progress_clear(progress *p);
 

@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { BAR_MIN = 12, BAR_MAX = 42, LABEL_MIN = 16, FIGURES_MAX = 3, FIGURE_SIZE = 48 };
+enum { BAR_MIN = 12, BAR_MAX = 42, LABEL_MIN = 16, FIGURES_MAX = 4, FIGURE_SIZE = 48 };
 
 /* -- What is remembered ------------------------------------------------------------------------ */
 
@@ -121,6 +121,14 @@ static figures figures_of(const progress_stage *st, const stage_snapshot *shot, 
                  thousands(number, shot->attempts_failed));
     }
     return f;
+}
+
+static void add_executors(figures *f, const progress_state *state)
+{
+    if (state->executors_up == state->executors_max || !state->executors_up)
+        return;
+    snprintf(f->texts[f->count++], FIGURE_SIZE, "%" PRIu32 "/%" PRIu32 " executors",
+             state->executors_up, state->executors_max);
 }
 
 /* -- Lines for a terminal ---------------------------------------------------------------------- */
@@ -234,6 +242,8 @@ size_t progress_bars(const progress_state *state, uint64_t now_ns, uint64_t age_
         if (st && found < PROGRESS_STAGES_MAX && now_ns - st->first_ns >= age_ns)
             lines[found++] = (line){ &stages[i], figures_of(st, &stages[i], now_ns, slots) };
     }
+    if (found)
+        add_executors(&lines[0].figures, state);
     if (!found || !rows || !columns)
         return 0;
     size_t shown = found <= rows ? found : rows - 1;
@@ -265,6 +275,8 @@ void progress_plain(progress_state *state, uint64_t now_ns, uint64_t every_ns,
             continue;
         st->printed_ns = now_ns;
         figures f = figures_of(st, shot, now_ns, slots);
+        if (i == 0)
+            add_executors(&f, state);
         append_label(out, shot, label_columns(shot));
         buf_format(out, ": %s", f.counts);
         for (size_t k = 0; k < f.count; k++)

@@ -22,6 +22,7 @@ typedef struct progress_stage {
 typedef struct progress_state {
     progress_stage stages[PROGRESS_STAGES_MAX];
     size_t count;
+    uint32_t executors_up, executors_max; /* said in the first line unless all are up */
 } progress_state;
 
 /* Takes in who runs now. More than PROGRESS_STAGES_MAX are cut. */

@@ -12,7 +12,6 @@
 
 static void event_handle(scheduler *s, event *e);
 static executor *event_executor(scheduler *s, const event *e);
-static void without_executors(scheduler *s);
 static void launches_point(command_list *out);
 
 scheduler_conf scheduler_conf_default(void)
@@ -29,6 +28,14 @@ scheduler_conf scheduler_conf_default(void)
         .backoff_max_ns = 10 * NS_PER_S,
         .executor_losses_max = 5,
         .exclude_ns = 60 * NS_PER_S,
+        .exclude_failures = 3,
+        .exclude_stages = 2,
+        .locality_wait_ns = 3 * NS_PER_S,
+        .speculation_quantile = 750,
+        .speculation_multiplier = 1500,
+        .speculation_min_ns = 100 * NS_PER_MS,
+        .executors_idle_ns = 60 * NS_PER_S,
+        .executors_backlog_ns = NS_PER_S,
     };
 }
 
@@ -41,7 +48,9 @@ scheduler *scheduler_new(const scheduler_conf *conf)
         return NULL;
     s->conf = *conf;
     s->flight_free = s->free_first = s->free_last = INDEX_NONE;
-    s->without_since_ns = s->deadline_ns = CLOCK_NEVER;
+    s->wanted_first = s->wanted_last = INDEX_NONE;
+    s->without_since_ns = s->deadline_ns = s->copies_check_ns = s->backlog_ns = CLOCK_NEVER;
+    s->backlog_more = 1;
     return s;
 }
 
@@ -52,6 +61,8 @@ void *scheduler_free(scheduler *s)
     jobs_free(s);
     id_table_release(&s->stages);
     free(s->flights);
+    for (size_t i = 0; i < s->executor_count; i++)
+        free(s->executors[i].trouble);
     free(s->executors);
     free(s);
     return NULL;
@@ -66,10 +77,14 @@ int scheduler_step(scheduler *s, event *e, uint64_t now_ns, command_list *out)
     s->now_ns = now_ns;
     s->out = out;
     event_handle(s, e);
-    if (now_ns >= s->deadline_ns)
-        s->deadline_ns = executors_tick(s);
-    without_executors(s);
+    if (now_ns >= s->deadline_ns) {
+        s->deadline_ns = CLOCK_NEVER;
+        executors_tick(s);
+        copies_tick(s);
+    }
     assign(s, event_executor(s, e));
+    elastic_decide(s);
+    without_executors(s);
     jobs_finish(s);
     s->out = NULL;
     if (s->no_memory) {
@@ -88,7 +103,8 @@ uint64_t scheduler_next_deadline(const scheduler *s)
 
 bool scheduler_is_idle(const scheduler *s)
 {
-    return !s->jobs_first && !s->flying && !s->runnable_first && !s->suspects && !s->reserved;
+    return !s->jobs_first && !s->flying && !s->runnable_first && !s->suspects && !s->reserved &&
+           !s->wanted && !s->pools && !s->homed && !s->stage_exclusions;
 }
 
 scheduler_counters scheduler_count(const scheduler *s)
@@ -108,6 +124,12 @@ static void event_handle(scheduler *s, event *e)
         break;
     case EVENT_EXECUTOR_LOST:
         executor_lost(s, e);
+        break;
+    case EVENT_EXECUTOR_ADDED:
+        executor_added(s, e);
+        break;
+    case EVENT_EXECUTOR_DRAIN:
+        executor_drain(s, e);
         break;
     case EVENT_OUTCOMES:
         outcomes_handle(s, e);
@@ -134,41 +156,6 @@ static executor *event_executor(scheduler *s, const event *e)
     if (e->kind != EVENT_EXECUTOR_UP && e->kind != EVENT_OUTCOMES)
         return NULL;
     return executor_find(s, e->executor, e->incarnation);
-}
-
-/* Jobs without any executor wait for one, but not for ever. */
-static void without_executors(scheduler *s)
-{
-    if (!s->jobs_running || s->available) {
-        s->without_since_ns = CLOCK_NEVER;
-        return;
-    }
-    char wait[32];
-    duration_text(s->conf.nodes_wait_ns, wait);
-    rdd_error gone;
-    if (s->known && s->excluded == s->known) {
-        error_set(&gone, RDD_E_LOST, "every executor was lost %" PRIu32 " times in a row without "
-                  "finishing a task, the last one: %s", s->conf.executor_losses_max,
-                  s->last_loss.message);
-    } else if (s->without_since_ns == CLOCK_NEVER && s->conf.nodes_wait_ns) {
-        s->without_since_ns = s->now_ns;
-        deadline_add(s, s->now_ns + s->conf.nodes_wait_ns);
-        if (s->known)
-            scheduler_note(s, "no executor is left; jobs wait %s for one (nodes.wait)", wait);
-        return;
-    } else if (s->conf.nodes_wait_ns && s->now_ns - s->without_since_ns < s->conf.nodes_wait_ns) {
-        deadline_add(s, s->without_since_ns + s->conf.nodes_wait_ns);
-        return;
-    } else if (!s->known) {
-        error_set(&gone, RDD_E_LOST, "waited %s for the first executor to come up (nodes.wait)",
-                  wait);
-    } else {
-        error_set(&gone, RDD_E_LOST, "no executor is left, waited %s for one to come up "
-                  "(nodes.wait); the last was lost: %s", wait, s->last_loss.message);
-    }
-    memcpy(gone.node, s->last_loss.node, sizeof gone.node);
-    job_fail_all(s, &gone);
-    s->without_since_ns = CLOCK_NEVER;
 }
 
 /* The array of tasks may have moved while it grew: LAUNCH commands get their part of it now. They

@@ -5,7 +5,8 @@
  * Tests and the simulator do the same without threads. One thread at a time uses a scheduler.
  *
  * The rules, in short:
- *   - Jobs are served first in, first out; what one job leaves free, the next one gets.
+ *   - Jobs are served first in, first out; what one job leaves free, the next one gets. With `fair`
+ *     the pool that has the smallest share for its weight is served, in it the job that has least.
  *   - A stage starts when its parents are done. Its tasks start in partition order; tasks that run
  *     again go first.
  *   - An executor gets tasks for its slots, and beyond them as many as it will finish within
@@ -24,11 +25,23 @@
  *   - An executor with `backoff_failures` failures in a row gets nothing for a while that doubles
  *     each time. One that was lost `executor_losses_max` times in a row without finishing a task
  *     gets nothing for `exclude_ns`. When all are so, or none is up for `nodes_wait_ns`, jobs fail.
+ *   - An executor on which `exclude_failures` attempts of a stage fail in a row, while others finish
+ *     some of it, gets nothing more of that stage; after `exclude_stages` such stages nothing at all
+ *     for `exclude_ns`. A stage that has no executor left for `nodes_wait_ns` fails its job.
+ *   - A task may prefer an executor: others get it when that one has taken none of those that prefer
+ *     it for `locality_wait_ns`, or is not there.
+ *   - With `speculation`, once `speculation_quantile` of a stage is done, a task that runs longer
+ *     than `speculation_multiplier` times the median gets a second attempt on another executor, if
+ *     a slot is free. The first that succeeds counts, the other is cancelled. Never in a stage whose
+ *     tasks must not run twice, and never a suspect.
+ *   - With `executors_max`, executors that were ADDED are started as tasks wait, and released when
+ *     they have nothing to do, down to `executors_min`. Else all that were added are started.
+ *   - An executor that is drained finishes what it has, gets nothing new, and is released.
  *
  * Bounds: the state of a task is 4 bytes, plus a record for those that had trouble; a step costs
  * time in proportion to what it is told and what it commands, not to the tasks, jobs or executors
  * there are. The exceptions are rare: a stage that starts, suspects, and timers walk the executors,
- * and a job that fails walks what is in flight.
+ * and a job that fails, and looking for stragglers every 100 ms, walk what is in flight.
  */
 #ifndef RDD_SCHEDULER_H
 #define RDD_SCHEDULER_H
@@ -49,12 +62,32 @@ typedef struct scheduler_conf {
     uint64_t exclude_ns;          /* how long such an executor gets nothing */
     uint64_t cancel_wait_ns;      /* for cancelled tasks, before their executor is replaced;
                                    * 0: for ever */
+    uint32_t exclude_failures;    /* in a row in a stage while others succeed; 0: never excluded */
+    uint32_t exclude_stages;      /* that an executor is excluded from before it is from all */
+    uint64_t locality_wait_ns;    /* for the executor that a task prefers */
+    bool fair;                    /* between pools and their jobs; else first in, first out */
+    const char *pools;            /* "name=weight name=weight:min_share"; others weigh 1. Borrowed. */
+    bool speculation;
+    bool speculation_side_effects;   /* also where tasks must not run twice */
+    uint32_t speculation_quantile;   /* of a stage that is done before, in thousandths */
+    uint32_t speculation_multiplier; /* of the median run time, in thousandths */
+    uint64_t speculation_min_ns;     /* what runs shorter than this is no straggler */
+    uint32_t executors_min, executors_max; /* that are started; max 0: all that are added */
+    uint32_t executors_expected;     /* that start by themselves: as long as some have not been heard
+                                      * of, not all are excluded */
+    uint64_t executors_idle_ns;      /* without tasks, before one is released */
+    uint64_t executors_backlog_ns;   /* that tasks wait before more are started; then again and
+                                      * again, each time twice as many */
 } scheduler_conf;
 
 /* 4 attempts, 16 losses, 2 losses to be suspect, 2 ms and 4,096 tasks ahead, 60 s for a node to
- * come, back off after 4 failures for 100 ms to 10 s, exclude after 5 losses for 60 s, replace
- * never. */
+ * come, back off after 4 failures for 100 ms to 10 s, exclude after 5 losses or 3 failures and 2
+ * stages for 60 s, replace never, 3 s for the preferred executor, first in first out, no
+ * speculation (else 0.75, 1.5, 100 ms), all executors (else idle for 60 s, a backlog for 1 s). */
 scheduler_conf scheduler_conf_default(void);
+
+/* Whether the text says pools as scheduler_conf.pools wants them. */
+bool scheduler_pools_parse(const char *setting);
 
 /* What a stage is made of. Names, plan, payloads and parents belong to the submitter and stay valid
  * until JOB_DONE. */
@@ -70,12 +103,20 @@ typedef struct stage_spec {
     uint32_t parent_count;
     uint32_t attempts_max;   /* 0: as conf says */
     bool has_side_effects;   /* must not run twice at the same time */
+    uint32_t (*preferred)(void *arg, uint32_t partition); /* the executor that has what it needs, or
+                                                           * EXECUTOR_ANY; NULL: all are any */
+    void *preferred_arg;
 } stage_spec;
+
+#define EXECUTOR_ANY UINT32_MAX
+
+enum { POOL_NAME_SIZE = 64 }; /* with its NUL */
 
 /* Heap; the event owns it, then the scheduler. */
 struct job_spec {
     uint32_t job_id;          /* a driver uses none twice */
     const char *name;
+    const char *pool;         /* NULL: "default" */
     uint64_t result_size_max; /* bytes of all accepted results; past it the job fails. 0: any */
     uint32_t stage_count;     /* the last is the result stage */
     stage_spec stages[];
@@ -106,6 +147,18 @@ uint64_t scheduler_next_deadline(const scheduler *s);
 /* No job, nothing in flight. */
 bool scheduler_is_idle(const scheduler *s);
 
+/* A task of this stage did what must not be done twice at the same time, as its result tells (an
+ * operator that called HTTP, say): from now on the stage is one with side effects. Between steps. */
+void scheduler_side_effects(scheduler *s, uint32_t stage);
+
+/* For the progress line: executors that are up and get tasks, and that there could be. */
+typedef struct executors_snapshot {
+    uint32_t up, max;
+    uint64_t slots; /* of those that are up */
+} executors_snapshot;
+
+executors_snapshot scheduler_executors(const scheduler *s);
+
 /* How far a stage is, for the progress line. */
 typedef struct stage_snapshot {
     uint32_t stage;
@@ -128,6 +181,11 @@ typedef struct scheduler_counters {
     uint64_t stale;     /* outcomes: of a lost incarnation, doubled, of unknown tasks */
     uint64_t executors_lost, executors_replaced;
     uint64_t alone;     /* launches of suspects */
+    uint64_t copies;    /* launches of second attempts for stragglers … */
+    uint64_t copies_won; /* … that were accepted */
+    uint64_t local;     /* launches where the task prefers to run */
+    uint64_t excluded;  /* executors from stages */
+    uint64_t executors_started, executors_released; /* by command */
     uint64_t jobs_done, jobs_failed;
 } scheduler_counters;
 

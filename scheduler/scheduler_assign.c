@@ -12,12 +12,12 @@
 
 static void fill_slots(scheduler *s);
 static void fill_queue(scheduler *s, executor *x);
-static void assign_suspects(scheduler *s, executor *told);
+static void fill_rest(scheduler *s);
 
 void assign(scheduler *s, executor *told)
 {
     if (s->suspects)
-        assign_suspects(s, told);
+        suspects_assign(s, told);
     fill_slots(s);
     if (s->runnable_news) {
         for (uint32_t i = 0; i < s->executor_count && s->waiting; i++)
@@ -27,11 +27,13 @@ void assign(scheduler *s, executor *told)
         fill_queue(s, told);
     }
     fill_slots(s); /* a queue may have taken those that stood before one that fits a free slot */
+    if (s->free_count)
+        fill_rest(s);
 }
 
 /* -- Stages that have tasks to hand out -------------------------------------------------------- */
 
-/* Whose turn it is: first in, first out. Fair pools would compare their shares here. */
+/* First in, first out. (A fair scheduler walks the list: scheduler_pool.c.) */
 static bool runnable_before(const stage *a, const stage *b)
 {
     if (a->job != b->job)
@@ -52,6 +54,7 @@ void runnable_add(scheduler *s, stage *st)
     *(after ? &after->runnable_next : &s->runnable_first) = st;
     *(st->runnable_next ? &st->runnable_next->runnable_previous : &s->runnable_last) = st;
     s->waiting += stage_waiting(st);
+    s->homed += st->homed;
 }
 
 void runnable_remove(scheduler *s, stage *st)
@@ -63,9 +66,10 @@ void runnable_remove(scheduler *s, stage *st)
         st->runnable_previous;
     st->runnable = false;
     s->waiting -= stage_waiting(st);
+    s->homed -= st->homed;
 }
 
-static void queue_push(stage *st, trouble_queue *q, uint32_t index)
+void queue_push(stage *st, trouble_queue *q, uint32_t index)
 {
     st->troubles[index].next = INDEX_NONE;
     *(q->last == INDEX_NONE ? &q->first : &st->troubles[q->last].next) = index;
@@ -73,8 +77,7 @@ static void queue_push(stage *st, trouble_queue *q, uint32_t index)
     q->count++;
 }
 
-/* Takes out `index`, which comes behind `previous`; that is INDEX_NONE for the first. */
-static void queue_remove(stage *st, trouble_queue *q, uint32_t previous, uint32_t index)
+void queue_remove(stage *st, trouble_queue *q, uint32_t previous, uint32_t index)
 {
     uint32_t next = st->troubles[index].next;
     *(previous == INDEX_NONE ? &q->first : &st->troubles[previous].next) = next;
@@ -88,14 +91,7 @@ void task_wait_again(scheduler *s, stage *st, uint32_t trouble_index)
     trouble *t = &st->troubles[trouble_index];
     st->tasks[t->partition] = task_word_of(TASK_WAITING, trouble_index);
     if (t->suspect) {
-        queue_push(st, &st->suspects, trouble_index);
-        s->suspects++;
-        if (st->suspects.count > 1)
-            return;
-        st->suspects_previous = s->suspects_last;
-        st->suspects_next = NULL;
-        *(s->suspects_last ? &s->suspects_last->suspects_next : &s->suspects_first) = st;
-        s->suspects_last = st;
+        suspects_add(s, st, trouble_index);
         return;
     }
     queue_push(st, t->watched ? &st->watched : &st->retries, trouble_index);
@@ -105,34 +101,19 @@ void task_wait_again(scheduler *s, stage *st, uint32_t trouble_index)
         runnable_add(s, st);
 }
 
-static void suspects_unlink(scheduler *s, stage *st)
-{
-    *(st->suspects_previous ? &st->suspects_previous->suspects_next : &s->suspects_first) =
-        st->suspects_next;
-    *(st->suspects_next ? &st->suspects_next->suspects_previous : &s->suspects_last) =
-        st->suspects_previous;
-}
-
 void stage_withdraw(scheduler *s, stage *st)
 {
     if (st->runnable)
         runnable_remove(s, st);
-    if (!st->suspects.count)
-        return;
-    suspects_unlink(s, st);
-    s->suspects -= st->suspects.count;
-    st->suspects.count = 0;
-    for (uint32_t i = 0; i < s->executor_count && s->reserved - s->alone > s->suspects; i++)
-        if (s->executors[i].reserved && !s->executors[i].alone)
-            executor_unreserve(s, &s->executors[i]);
+    suspects_withdraw(s, st);
+    copies_end(s, st);
 }
 
 /* -- Launching --------------------------------------------------------------------------------- */
 
-/* Not where it failed, if there is another place. */
-static bool trouble_fits(const scheduler *s, const trouble *t, const executor *x)
+bool trouble_fits(const scheduler *s, const stage *st, const trouble *t, const executor *x)
 {
-    return t->failed_on != executor_index(s, x) || s->usable == (uint32_t)x->usable;
+    return t->failed_on != executor_index(s, x) || stage_usable(s, st) == (uint32_t)x->usable;
 }
 
 /* Room for `count` flights, of which some may be on the free list. */
@@ -148,9 +129,21 @@ static int flights_reserve(scheduler *s, size_t count)
     return 0;
 }
 
+bool launch_reserve(scheduler *s, stage *st, uint32_t count)
+{
+    if (!command_tasks_reserve(s, count))
+        return false;
+    if (flights_reserve(s, count) == 0)
+        return true;
+    rdd_error error;
+    error_set_memory(&error, "tasks were launched");
+    job_fail(s, st->job, &error);
+    return false;
+}
+
 /* Room is reserved for the flight and for the command's task. */
-static flight *flight_begin(scheduler *s, executor *x, stage *st, uint32_t partition,
-                            uint32_t trouble_index)
+flight *flight_begin(scheduler *s, executor *x, stage *st, uint32_t partition,
+                     uint32_t trouble_index)
 {
     uint32_t index = s->flight_free, attempt = 0;
     if (index != INDEX_NONE)
@@ -163,6 +156,7 @@ static flight *flight_begin(scheduler *s, executor *x, stage *st, uint32_t parti
     *f = (flight){
         .stage = st, .partition = partition, .attempt = attempt, .trouble = trouble_index,
         .executor = executor_index(s, x), .previous = x->last, .next = INDEX_NONE,
+        .twin = INDEX_NONE, .launched_ns = s->now_ns,
     };
     *(x->last == INDEX_NONE ? &x->first : &s->flights[x->last].next) = index;
     x->last = index;
@@ -177,23 +171,23 @@ static flight *flight_begin(scheduler *s, executor *x, stage *st, uint32_t parti
     return f;
 }
 
-static void flights_began(scheduler *s, executor *x, stage *st, uint32_t count)
+void flights_began(scheduler *s, executor *x, stage *st, uint32_t count)
 {
     x->flying += count;
     st->flying += count;
     st->job->flying += count;
+    st->job->pool->flying += count;
     s->flying += count;
     s->counters.launched += count;
 }
 
-/* The next one that fits x, of those that wait longest, or INDEX_NONE; what it comes behind. */
-static uint32_t queue_find(const scheduler *s, const stage *st, const trouble_queue *q,
-                           const executor *x, uint32_t *ret_previous)
+uint32_t queue_find(const scheduler *s, const stage *st, const trouble_queue *q, const executor *x,
+                    uint32_t *ret_previous)
 {
     uint32_t at = q->first;
     *ret_previous = INDEX_NONE;
     for (int looked = 0; at != INDEX_NONE; looked++) {
-        if (trouble_fits(s, &st->troubles[at], x))
+        if (trouble_fits(s, st, &st->troubles[at], x))
             return at;
         if (looked == LOOK_AHEAD)
             return INDEX_NONE;
@@ -216,12 +210,16 @@ static uint32_t queue_launch(scheduler *s, stage *st, trouble_queue *q, executor
 /* Up to `max` tasks of one stage onto x: those that run again, then fresh ones. */
 static uint32_t stage_launch(scheduler *s, stage *st, executor *x, uint32_t max)
 {
+    if (stage_excludes(st, executor_index(s, x)))
+        return 0;
     uint32_t count = queue_launch(s, st, &st->watched, x, max);
     count += queue_launch(s, st, &st->retries, x, max - count);
     uint32_t fresh = (uint32_t)size_min(max - count, st->spec->task_count - st->fresh);
     for (uint32_t i = 0; i < fresh; i++)
         flight_begin(s, x, st, st->fresh++, INDEX_NONE);
     count += fresh;
+    if (UNLIKELY(st->homed))
+        count += homes_launch(s, st, x, max - count);
     s->waiting -= count;
     flights_began(s, x, st, count);
     if (!stage_waiting(st))
@@ -232,7 +230,9 @@ static uint32_t stage_launch(scheduler *s, stage *st, executor *x, uint32_t max)
 bool stage_fits(const scheduler *s, const stage *st, const executor *x)
 {
     uint32_t previous;
-    return st->fresh < st->spec->task_count ||
+    if (stage_excludes(st, executor_index(s, x)))
+        return false;
+    return st->fresh < st->spec->task_count || (st->homed && homes_fit(s, st, x)) ||
            queue_find(s, st, &st->watched, x, &previous) != INDEX_NONE ||
            queue_find(s, st, &st->retries, x, &previous) != INDEX_NONE;
 }
@@ -248,44 +248,85 @@ static uint32_t queue_limit(const scheduler *s, const executor *x, const stage *
     return (uint32_t)u64_min(u64_min(in_time, st->done), s->conf.prefetch_tasks_max);
 }
 
-/* Up to `max` tasks, of whichever stages are due. With `queue` they will wait behind the slots. */
-static uint32_t executor_give(scheduler *s, executor *x, uint32_t max, bool queue)
+/* Up to `max` tasks of the stage; how many of them there is room for is in `ret_room`. */
+static uint32_t stage_give(scheduler *s, stage *st, executor *x, uint32_t given, uint32_t max,
+                           bool queue, uint32_t *ret_room)
 {
-    max = (uint32_t)u64_min(max, s->waiting);
-    if (!command_tasks_reserve(s, max))
-        return 0;
-    if (flights_reserve(s, max) < 0) {
-        rdd_error error;
-        error_set_memory(&error, "tasks were launched");
-        job_fail(s, s->runnable_first->job, &error);
-        return 0;
+    uint32_t room = max - given;
+    if (queue) {
+        uint32_t limit = queue_limit(s, x, st), queued = x->flying - x->slots;
+        room = limit > queued ? (uint32_t)size_min(room, limit - queued) : 0;
     }
+    *ret_room = room;
+    return room ? stage_launch(s, st, x, room) : 0;
+}
+
+static uint32_t give_in_order(scheduler *s, executor *x, uint32_t max, bool queue)
+{
     uint32_t given = 0;
     for (stage *st = s->runnable_first, *next; st && given < max; st = next) {
         next = st->runnable_next;
-        uint32_t room = max - given;
-        if (queue) {
-            uint32_t limit = queue_limit(s, x, st), queued = x->flying - x->slots;
-            room = limit > queued ? (uint32_t)size_min(room, limit - queued) : 0;
-        }
-        uint32_t count = room ? stage_launch(s, st, x, room) : 0;
+        uint32_t room, count = stage_give(s, st, x, given, max, queue, &room);
         given += count;
         if (queue && count == room && st->runnable && stage_fits(s, st, x))
             break;
     }
-    if (!given)
-        return 0;
+    return given;
+}
+
+/* One by one, each to the stage that has least; all at once where there is but one. */
+static uint32_t give_in_turns(scheduler *s, executor *x, uint32_t max, bool queue)
+{
+    uint32_t given = 0;
+    stage *st;
+    s->round++;
+    while (given < max && (st = pool_turn(s))) {
+        bool only = st == s->runnable_first && st == s->runnable_last;
+        uint32_t upto = only ? max : given + 1;
+        uint32_t room, count = stage_give(s, st, x, given, upto, queue, &room);
+        given += count;
+        if (!room && st->runnable && stage_fits(s, st, x))
+            break; /* no others in the queue while it waits for a slot */
+        if (!count)
+            st->passed = s->round;
+    }
+    return given;
+}
+
+void launch_say(scheduler *s, executor *x, uint32_t count)
+{
     command *last = s->out->count ? &s->out->items[s->out->count - 1] : NULL;
     if (last && last->kind == COMMAND_LAUNCH && last->executor == executor_index(s, x)) {
-        last->count += given;
+        last->count += count;
     } else {
         command *c = command_add(s, COMMAND_LAUNCH);
         c->executor = executor_index(s, x);
         c->incarnation = x->incarnation;
-        c->count = given;
+        c->count = count;
     }
     executor_update(s, x);
+}
+
+/* Up to `max` tasks, of whichever stages are due. With `queue` they will wait behind the slots. */
+static uint32_t executor_give(scheduler *s, executor *x, uint32_t max, bool queue)
+{
+    max = (uint32_t)u64_min(max, s->waiting);
+    if (!launch_reserve(s, s->runnable_first, max))
+        return 0;
+    uint32_t given = (s->conf.fair ? give_in_turns : give_in_order)(s, x, max, queue);
+    if (given)
+        launch_say(s, x, given);
     return given;
+}
+
+/* Slots are free that no waiting task fits: for stragglers, and later. */
+static void fill_rest(scheduler *s)
+{
+    if (s->wanted)
+        copies_assign(s);
+    for (const stage *st = s->homed ? s->runnable_first : NULL; st; st = st->runnable_next)
+        if (st->homed)
+            homes_deadline(s, st);
 }
 
 /* An equal share for each, until nobody takes any more. */
@@ -307,71 +348,4 @@ static void fill_queue(scheduler *s, executor *x)
     uint32_t max = x->slots + s->conf.prefetch_tasks_max;
     if (x->usable && !x->reserved && x->flying >= x->slots && x->flying < max)
         executor_give(s, x, max - x->flying, true);
-}
-
-/* -- Suspects ---------------------------------------------------------------------------------- */
-
-/* The emptiest one, rather not where the oldest suspect failed. */
-static executor *suspects_choose(scheduler *s)
-{
-    const stage *st = s->suspects_first;
-    const trouble *oldest = &st->troubles[st->suspects.first];
-    executor *best = NULL;
-    for (uint32_t i = 0; i < s->executor_count; i++) {
-        executor *x = &s->executors[i];
-        if (!x->usable || x->reserved)
-            continue;
-        bool fits = trouble_fits(s, oldest, x), best_fits = best && trouble_fits(s, oldest, best);
-        if (!best || fits > best_fits || (fits == best_fits && x->flying < best->flying))
-            best = x;
-    }
-    return best;
-}
-
-/* x is empty: the oldest suspect that fits, or else the oldest. */
-static void suspect_launch(scheduler *s, executor *x)
-{
-    stage *st = s->suspects_first;
-    if (!command_tasks_reserve(s, 1))
-        return;
-    if (flights_reserve(s, 1) < 0) {
-        rdd_error error;
-        error_set_memory(&error, "a task was launched");
-        job_fail(s, st->job, &error);
-        return;
-    }
-    uint32_t previous, at = queue_find(s, st, &st->suspects, x, &previous);
-    if (at == INDEX_NONE) {
-        previous = INDEX_NONE;
-        at = st->suspects.first;
-    }
-    queue_remove(st, &st->suspects, previous, at);
-    s->suspects--;
-    if (!st->suspects.count)
-        suspects_unlink(s, st);
-    x->alone = true;
-    s->alone++;
-    s->counters.alone++;
-    flight_begin(s, x, st, st->troubles[at].partition, at)->alone = true;
-    flights_began(s, x, st, 1);
-    command *c = command_add(s, COMMAND_LAUNCH);
-    c->executor = executor_index(s, x);
-    c->incarnation = x->incarnation;
-    c->count = 1;
-}
-
-/* Half of the executors at most are kept for suspects. A reserved one takes no other tasks, and
- * gets its suspect when it has finished those it has. */
-static void assign_suspects(scheduler *s, executor *told)
-{
-    if (told && told->reserved && !told->alone && !told->flying)
-        suspect_launch(s, told);
-    while (s->suspects > s->reserved - s->alone && s->reserved < (s->usable + 1) / 2) {
-        executor *x = suspects_choose(s);
-        if (!x)
-            break;
-        executor_reserve(s, x);
-        if (!x->flying)
-            suspect_launch(s, x);
-    }
 }

@@ -5,17 +5,19 @@
  *
  *   backed off   several failures in a row: closed for a while, which doubles with each further
  *                one. Never the last usable executor: that would help nobody.
- *   excluded     lost several times in a row without finishing a task: closed for long. Then it
- *                gets one more chance.
+ *   excluded     lost several times in a row without finishing a task, or excluded from several
+ *                stages (scheduler_exclude.c): closed for long. Then it gets one more chance.
+ *   draining     is to go: finishes what it has (scheduler_elastic.c).
  */
 #include "scheduler_state.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-static executor *executor_known(scheduler *s, uint32_t index);
-static void executor_exclude(scheduler *s, executor *x);
+static void executor_lost_often(scheduler *s, executor *x);
 static void executor_open(scheduler *s, executor *x);
+
+enum { TROUBLE_MAX = 200 };
 
 executor *executor_find(scheduler *s, uint32_t index, uint32_t incarnation)
 {
@@ -45,18 +47,25 @@ void executor_up(scheduler *s, const event *e)
     x->up = true;
     x->failures_row = 0;
     s->slots += x->slots;
+    s->came_up = true;
+    s->slots_typical = x->slots;
     executor_update(s, x);
+    elastic_up(s, x);
 }
 
 void executor_lost(scheduler *s, const event *e)
 {
     ASSERT(e->executor < EXECUTORS_MAX);
     executor *known = executor_known(s, e->executor);
-    if (known && e->incarnation >= known->gone_below)
-        known->gone_below = e->incarnation + 1;
-    executor *x = executor_find(s, e->executor, e->incarnation);
-    if (!x)
+    if (!known || e->incarnation < known->gone_below)
         return;
+    known->gone_below = e->incarnation + 1;
+    executor_trouble(known, &e->error);
+    executor *x = executor_find(s, e->executor, e->incarnation);
+    if (!x) { /* it never came up */
+        elastic_lost(s, known, e->gone);
+        return;
+    }
     uint32_t had = x->flying;
     bool blames_another = x->alone || x->replacing; /* a lone task, or it was our doing */
     s->last_loss = e->error;
@@ -64,7 +73,7 @@ void executor_lost(scheduler *s, const event *e)
     s->slots -= x->slots;
     x->up = false;
     if (!blames_another && ++x->losses_row >= s->conf.executor_losses_max)
-        executor_exclude(s, x);
+        executor_lost_often(s, x);
     else if (x->closed_until_ns && !x->excluded)
         executor_open(s, x); /* the new one has not failed yet */
     executor_update(s, x);
@@ -74,6 +83,7 @@ void executor_lost(scheduler *s, const event *e)
     x->replacing = false;
     scheduler_note(s, "executor %" PRIu32 " was lost with %" PRIu32 " tasks: %s", e->executor, had,
                    e->error.message);
+    elastic_lost(s, x, e->gone);
 }
 
 void executor_succeeded(executor *x)
@@ -157,7 +167,7 @@ void executor_last(scheduler *s, executor *x)
 
 void executor_update(scheduler *s, executor *x)
 {
-    bool available = x->up && !x->replacing && !x->excluded;
+    bool available = x->up && !x->replacing && !x->excluded && !x->draining;
     bool usable = available && !x->closed_until_ns;
     s->available += (uint32_t)available - (uint32_t)x->available;
     s->usable += (uint32_t)usable - (uint32_t)x->usable;
@@ -173,17 +183,33 @@ void executor_update(scheduler *s, executor *x)
     else if (!is_free && x->is_free)
         free_list_remove(s, x);
     x->is_free = is_free;
+    bool startable = x->added && !x->wanted && !x->draining && !x->excluded;
+    s->startable += (uint32_t)startable - (uint32_t)x->startable;
+    x->startable = startable;
+    if (!x->up || x->flying) {
+        x->idle_since_ns = CLOCK_NEVER;
+    } else if (x->idle_since_ns == CLOCK_NEVER) {
+        x->idle_since_ns = s->now_ns;
+        if (s->conf.executors_max)
+            deadline_add(s, s->now_ns + s->conf.executors_idle_ns);
+    }
 }
 
-uint64_t executors_tick(scheduler *s)
+/* It has had nothing to do for long, and there are others. */
+static bool executor_is_spare(const scheduler *s, const executor *x)
 {
-    uint64_t next_ns = CLOCK_NEVER;
+    return s->conf.executors_max && s->started > s->conf.executors_min && x->added && x->wanted &&
+           x->up && !x->reserved && x->idle_since_ns != CLOCK_NEVER;
+}
+
+void executors_tick(scheduler *s)
+{
     for (uint32_t i = 0; i < s->executor_count; i++) {
         executor *x = &s->executors[i];
         if (x->closed_until_ns && x->closed_until_ns <= s->now_ns)
             executor_open(s, x);
         if (x->closed_until_ns)
-            next_ns = u64_min(next_ns, x->closed_until_ns);
+            deadline_add(s, x->closed_until_ns);
         if (x->cancel_deadline_ns <= s->now_ns) {
             x->cancel_deadline_ns = CLOCK_NEVER;
             x->replacing = true;
@@ -193,15 +219,19 @@ uint64_t executors_tick(scheduler *s)
             c->executor = i;
             c->incarnation = x->incarnation;
         }
-        next_ns = u64_min(next_ns, x->cancel_deadline_ns);
+        deadline_add(s, x->cancel_deadline_ns);
+        if (!executor_is_spare(s, x))
+            continue;
+        if (s->now_ns - x->idle_since_ns >= s->conf.executors_idle_ns)
+            executor_release(s, x);
+        else
+            deadline_add(s, x->idle_since_ns + s->conf.executors_idle_ns);
     }
-    return next_ns;
 }
 
 /* -- Helpers ----------------------------------------------------------------------------------- */
 
-/* NULL, and the step fails, without memory. */
-static executor *executor_known(scheduler *s, uint32_t index)
+executor *executor_known(scheduler *s, uint32_t index)
 {
     if (index >= s->executor_capacity) {
         executor *grown = array_grow(s->executors, index, &s->executor_capacity, 1, sizeof *grown);
@@ -214,6 +244,7 @@ static executor *executor_known(scheduler *s, uint32_t index)
     for (; s->executor_count <= index; s->executor_count++)
         s->executors[s->executor_count] = (executor){
             .first = INDEX_NONE, .last = INDEX_NONE, .cancel_deadline_ns = CLOCK_NEVER,
+            .idle_since_ns = CLOCK_NEVER,
         };
     executor *x = &s->executors[index];
     s->known += !x->known;
@@ -221,19 +252,34 @@ static executor *executor_known(scheduler *s, uint32_t index)
     return x;
 }
 
-static void executor_exclude(scheduler *s, executor *x)
+void executor_exclude(scheduler *s, executor *x, const char *why)
 {
     if (!x->excluded) {
         char text[32];
         x->excluded = true;
         s->excluded++;
-        scheduler_note(s, "executor %" PRIu32 " gets no task for %s: it was lost %" PRIu32
-                       " times in a row without finishing one",
-                       executor_index(s, x), duration_text(s->conf.exclude_ns, text),
-                       x->losses_row);
+        scheduler_note(s, "executor %" PRIu32 " gets no task for %s: %s", executor_index(s, x),
+                       duration_text(s->conf.exclude_ns, text), why);
     }
     x->closed_until_ns = s->now_ns + s->conf.exclude_ns;
     deadline_add(s, x->closed_until_ns);
+}
+
+static void executor_lost_often(scheduler *s, executor *x)
+{
+    char why[96];
+    snprintf(why, sizeof why, "it was lost %" PRIu32 " times in a row without finishing one",
+             x->losses_row);
+    executor_exclude(s, x, why);
+}
+
+void executor_trouble(executor *x, const rdd_error *cause)
+{
+    char *text = strndup(cause->message, TROUBLE_MAX);
+    if (!text)
+        return;
+    free(x->trouble);
+    x->trouble = text;
 }
 
 /* One that was excluded is so again at its next loss, unless it finishes a task before. */
@@ -242,7 +288,12 @@ static void executor_open(scheduler *s, executor *x)
     if (x->excluded) {
         x->excluded = false;
         s->excluded--;
-        x->losses_row = s->conf.executor_losses_max - 1;
+        if (x->losses_row >= s->conf.executor_losses_max)
+            x->losses_row = s->conf.executor_losses_max - 1;
+        if (x->stages_excluded >= s->conf.exclude_stages && x->stages_excluded) {
+            x->stages_excluded--;
+            x->stage_excluded_ns = s->now_ns;
+        }
     }
     x->closed_until_ns = 0;
     executor_update(s, x);

@@ -58,9 +58,9 @@ void id_table_remove(id_table *t, uint32_t id)
     size_t gap = find(t, id), mask = t->capacity - 1;
     ASSERT(t->entries[gap]);
     for (size_t at = (gap + 1) & mask; t->entries[at]; at = (at + 1) & mask) {
-        size_t home = home_of(t, t->entries[at]->spec->id);
+        size_t own = home_of(t, t->entries[at]->spec->id);
         /* Moves only backwards, and never before its home. */
-        if (((at - home) & mask) >= ((at - gap) & mask)) {
+        if (((at - own) & mask) >= ((at - gap) & mask)) {
             t->entries[gap] = t->entries[at];
             gap = at;
         }

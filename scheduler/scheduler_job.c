@@ -9,7 +9,7 @@
 
 #include <inttypes.h>
 
-static int job_new(job **ret, job_spec *spec, rdd_error *err);
+static int job_new(scheduler *s, job **ret, job_spec *spec, rdd_error *err);
 static void *job_free(job *j);
 static void job_refuse(scheduler *s, job_spec *spec, const rdd_error *error);
 static void job_end(scheduler *s, job *j, const rdd_error *error);
@@ -26,7 +26,7 @@ void job_submit(scheduler *s, job_spec *spec)
     else if (id_table_reserve(&s->stages, spec->stage_count) < 0)
         error_set_memory(&error, "a job was submitted");
     else
-        job_new(&j, spec, &error);
+        job_new(s, &j, spec, &error);
     if (!j) {
         job_refuse(s, spec, &error);
         return;
@@ -86,6 +86,8 @@ void stage_done(scheduler *s, stage *st)
         stage *over = list;
         list = over->done_next;
         over->state = STAGE_DONE;
+        copies_end(s, over);
+        places_release(s, over);
         j->stages_left--;
         for (uint32_t i = 0; i < over->child_count; i++) {
             stage *child = &j->stages[over->children[i]];
@@ -123,6 +125,7 @@ void jobs_finish(scheduler *s)
         s->stage_last = NULL;
         *(j->previous ? &j->previous->next : &s->jobs_first) = j->next;
         *(j->next ? &j->next->previous : &s->jobs_last) = j->previous;
+        pool_leave(s, j->pool);
         job_free(j);
     }
 }
@@ -132,6 +135,10 @@ void jobs_free(scheduler *s)
     for (job *j = s->jobs_first, *next; j; j = next) {
         next = j->next;
         job_free(j);
+    }
+    for (pool *p = s->pools, *next; p; p = next) {
+        next = p->next;
+        free(p);
     }
 }
 
@@ -160,7 +167,7 @@ size_t scheduler_snapshot(const scheduler *s, uint32_t job_id, stage_snapshot *r
 
 /* -- Memory ------------------------------------------------------------------------------------ */
 
-static int job_new(job **ret, job_spec *spec, rdd_error *err)
+static int job_new(scheduler *s, job **ret, job_spec *spec, rdd_error *err)
 {
     size_t edges = 0;
     for (uint32_t i = 0; i < spec->stage_count; i++) {
@@ -175,6 +182,10 @@ static int job_new(job **ret, job_spec *spec, rdd_error *err)
                            edges * sizeof(uint32_t));
     if (!j)
         return error_set_memory(err, "a job was submitted");
+    if (!(j->pool = pool_join(s, spec->pool))) {
+        free(j);
+        return error_set_memory(err, "a job was submitted");
+    }
     j->spec = spec;
     j->stages_left = spec->stage_count;
     for (uint32_t i = 0; i < spec->stage_count; i++) {
@@ -182,6 +193,8 @@ static int job_new(job **ret, job_spec *spec, rdd_error *err)
         st->spec = &spec->stages[i];
         st->job = j;
         st->index = i;
+        st->once = st->spec->has_side_effects;
+        st->straggles_ns = CLOCK_NEVER;
         st->parents_left = st->spec->parent_count;
         st->retries = (trouble_queue){ INDEX_NONE, INDEX_NONE, 0 };
         st->watched = st->suspects = st->retries;
@@ -214,6 +227,11 @@ static void *job_free(job *j)
             free(st->troubles[t].first);
         free(st->troubles);
         free(st->tasks);
+        free(st->run_times);
+        homes_release(st);
+        for (size_t p = 0; p < st->place_count; p++)
+            free(st->places[p].first);
+        free(st->places);
     }
     job_spec_free(j->spec);
     free(j);
@@ -241,7 +259,7 @@ static bool stage_begin(scheduler *s, stage *st)
     if (st->spec->task_count == 0)
         return true;
     st->tasks = calloc(st->spec->task_count, sizeof *st->tasks); /* all FRESH */
-    if (!st->tasks) {
+    if (!st->tasks || (st->spec->preferred && homes_begin(s, st) < 0)) {
         rdd_error error;
         error_set_memory(&error, "a stage began");
         error.stage = st->spec->id;
@@ -252,6 +270,7 @@ static bool stage_begin(scheduler *s, stage *st)
     c->job_id = st->job->spec->job_id;
     c->stage = st->spec->id;
     c->plan = st->spec->plan;
+    copies_begin(s, st);
     runnable_add(s, st);
     s->runnable_news = true;
     return false;
@@ -262,8 +281,10 @@ static void job_end(scheduler *s, job *j, const rdd_error *error)
     j->state = JOB_ENDING;
     j->error = *error;
     s->jobs_running--;
-    for (uint32_t i = 0; i < j->spec->stage_count; i++)
+    for (uint32_t i = 0; i < j->spec->stage_count; i++) {
         stage_withdraw(s, &j->stages[i]);
+        places_release(s, &j->stages[i]);
+    }
     if (j->flying)
         job_cancel_flights(s, j);
     job_landed(s, j);
@@ -279,6 +300,7 @@ static void job_cancel_flights(scheduler *s, job *j)
             flight *f = &s->flights[at];
             if (f->stage->job != j || f->cancelled)
                 continue;
+            copies_unwant(s, f);
             f->cancelled = true;
             executor_cancelled(s, x);
             if (f->stage->cancel_mark == i + 1)

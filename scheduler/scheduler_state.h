@@ -5,23 +5,27 @@
  *   scheduler_task.c      a stage's tasks: what is to run, what is in flight, what an outcome means
  *   scheduler_executor.c  executors: up, lost, left alone; suspects
  *   scheduler_assign.c    which task goes where
+ *   scheduler_suspects.c  tasks that run alone
+ *   scheduler_exclude.c   executors that fail a stage; when nobody is left
+ *   scheduler_copies.c    second attempts for stragglers (speculation)
+ *   scheduler_homes.c     tasks that prefer an executor (delay scheduling)
+ *   scheduler_pool.c      pools and whose turn it is
+ *   scheduler_elastic.c   executors that are started and released
  *   scheduler_ids.c       stages by id
  *   scheduler_check.c     the invariants
  *
  * The state of a task is one word: where it is in its life, and an index.
  *
- *   FRESH    never launched: its partition is not below stage.fresh
+ *   FRESH    never launched: its partition is not below stage.fresh, or it is in a home
  *   WAITING  to run again; index of its trouble, which is in one of three queues
- *   FLYING   handed to an executor; index of its flight
- *   DONE     an outcome was accepted; index of its trouble, or INDEX_NONE
+ *   FLYING   handed to an executor; index of its flight, which knows of a second one (its twin)
+ *   DONE     an outcome was accepted; index of its trouble, or INDEX_NONE. Its trouble knows of a
+ *            second flight that has not ended yet (the loser).
  *
  * A task without trouble has never been launched twice, so its attempt is 0 and needs no room.
  * Flights and executors refer to each other by index, because their arrays grow.
  *
- * Where later rules go: whose turn it is (pools) in runnable_before(), where a task likes to run
- * (delay scheduling) in stage_launch() and stage_fits(), whether an executor gets work (exclusion
- * of nodes, draining) in executor_update(), a second flight of one task (speculation) in
- * flight_find(), and a partition whose output was lost in task_wait_again().
+ * Where later rules go: a partition whose output was lost in task_wait_again().
  */
 #ifndef RDD_SCHEDULER_STATE_H
 #define RDD_SCHEDULER_STATE_H
@@ -67,6 +71,7 @@ typedef struct trouble {
     uint32_t suspicion;  /* executors that were lost while it ran */
     uint32_t failed_on;  /* executor of the last failure, or INDEX_NONE */
     uint32_t next;       /* in its queue, or INDEX_NONE */
+    uint32_t loser;      /* the flight that goes on though the task is done, or INDEX_NONE */
     bool watched;        /* was lost with an executor: waits in `watched` from now on */
     bool suspect;        /* waits in `suspects` from now on */
 } trouble;
@@ -75,6 +80,20 @@ typedef struct trouble {
 typedef struct trouble_queue {
     uint32_t first, last, count;
 } trouble_queue;
+
+/* An executor on which a stage has failed. */
+typedef struct place {
+    uint32_t executor, failures_row;
+    uint32_t done_before;   /* stage.done when the row of failures began */
+    bool excluded;
+    rdd_error *first;       /* cause of the row's first failure, or NULL */
+} place;
+
+/* The fresh tasks that prefer one executor, or any: a range of stage.order. */
+typedef struct home {
+    uint32_t executor, at, end;
+    uint64_t since_ns;      /* when it got one of them last */
+} home;
 
 typedef enum stage_state { STAGE_BLOCKED, STAGE_RUNNING, STAGE_DONE } stage_state;
 
@@ -96,6 +115,19 @@ struct stage {
     trouble *troubles;
     size_t trouble_count, trouble_capacity;
 
+    home *homes;             /* NULL: no task prefers an executor */
+    uint32_t home_count, homed; /* homed: tasks that wait there */
+    uint32_t *order;         /* partitions by home */
+    place *places;
+    size_t place_count, place_capacity;
+    uint32_t excluded_places;
+    uint64_t stuck_since_ns; /* while no executor may have its tasks; 0: not stuck */
+    uint32_t *run_times;     /* a histogram (scheduler_copies.c), or NULL */
+    uint32_t copies;         /* flights beyond the first of their task, losers too */
+    uint64_t straggles_ns;   /* what runs longer gets a copy; CLOCK_NEVER: nothing yet */
+    bool once;               /* its tasks must not run twice at the same time */
+    uint64_t passed;         /* the round in which an executor found nothing here */
+
     uint64_t run_ns_average; /* moving, of accepted outcomes */
     uint64_t attempts_failed, records, input_bytes, run_ns;
 
@@ -108,8 +140,17 @@ struct stage {
 
 typedef enum job_state { JOB_RUNNING, JOB_ENDING } job_state;
 
+typedef struct pool {
+    char name[POOL_NAME_SIZE];
+    uint32_t weight, share_min; /* slots that it gets before others get their shares */
+    uint32_t jobs;
+    uint64_t flying;
+    struct pool *next;
+} pool;
+
 struct job {
     job_spec *spec;
+    pool *pool;
     job_state state;
     uint64_t sequence;       /* by submission */
     uint32_t stages_left, flying;
@@ -128,7 +169,12 @@ typedef struct flight {
     uint32_t trouble;        /* INDEX_NONE: none so far */
     uint32_t executor;
     uint32_t previous, next; /* on its executor, oldest first; `next` links the free ones too */
+    uint32_t twin;           /* the other flight of its task, or INDEX_NONE */
+    uint32_t wanted_previous, wanted_next; /* of those that are to get a copy */
     bool alone, cancelled;
+    bool loser;              /* its task is done */
+    bool is_copy, wanted;
+    uint64_t launched_ns;
 } flight;
 
 typedef struct executor {
@@ -140,7 +186,15 @@ typedef struct executor {
     uint32_t losses_row;          /* times it was lost since a task ended */
     uint64_t closed_until_ns;     /* gets nothing before; 0: open */
     uint64_t cancel_deadline_ns;  /* CLOCK_NEVER: none */
+    uint32_t stages_excluded;     /* from which, lately */
+    uint64_t stage_excluded_ns;   /* the last time */
+    uint64_t idle_since_ns;       /* up and without flights; CLOCK_NEVER: not so */
+    char *trouble;                /* what was wrong with it, the last time; NULL: nothing so far */
     bool known, up, replacing;
+    bool added;                   /* it may be started and released */
+    bool wanted;                  /* it was started, or starts by itself */
+    bool draining;
+    bool gone;                    /* was lost, and does not start again by itself */
     bool excluded;                /* closed because it was lost too often */
     bool reserved;                /* being emptied for a suspect, or running one … */
     bool alone;                   /* … which it does now */
@@ -148,6 +202,7 @@ typedef struct executor {
     bool available;               /* up, even if closed for a moment */
     bool usable;                  /* gets tasks */
     bool is_free;                 /* in the list of those with a free slot */
+    bool startable;               /* was added, is not wanted, and nothing speaks against it */
     uint32_t free_previous, free_next;
 } executor;
 
@@ -172,7 +227,11 @@ struct scheduler {
     id_table stages;
     stage *stage_last;       /* the last one found */
 
+    pool *pools;
+    uint64_t round;          /* counts the choices of a fair scheduler */
+
     stage *runnable_first, *runnable_last;
+    uint64_t homed;          /* of these, in homes */
     uint64_t waiting;        /* tasks of runnable stages that wait for any executor */
     stage *suspects_first, *suspects_last;
     uint64_t suspects;       /* that wait */
@@ -182,13 +241,22 @@ struct scheduler {
     size_t flight_count, flight_capacity; /* those used ever, and room */
     uint32_t flight_free;    /* list of unused ones below flight_count */
     uint32_t flying;
+    uint32_t wanted_first, wanted_last, wanted; /* flights that are to get a copy, oldest first */
+    uint32_t straggling;     /* stages in which stragglers are looked for */
+    uint64_t copies_check_ns; /* when again; CLOCK_NEVER: not now */
+    uint32_t stage_exclusions; /* over all stages of running jobs */
 
     executor *executors;
     size_t executor_count, executor_capacity;
-    uint32_t known, excluded, available, usable, reserved, alone;
+    uint32_t known, excluded, available, usable, reserved, alone, draining, startable;
     uint64_t slots;          /* of those that are up */
+    bool came_up;            /* one of them, ever */
+    uint32_t slots_typical;  /* of the one that came up last */
     uint32_t free_first, free_last, free_count;
 
+    uint32_t started;        /* executors that are wanted */
+    uint64_t backlog_ns;     /* since when tasks wait, or more was started; CLOCK_NEVER: none do */
+    uint32_t backlog_more;   /* how many more are started next */
     uint64_t without_since_ns; /* when jobs had no executor left; CLOCK_NEVER: they have */
     rdd_error last_loss;     /* why an executor was lost, the last time */
     uint64_t deadline_ns;    /* no timer runs out before */
@@ -206,6 +274,9 @@ task_spec *command_tasks_reserve(scheduler *s, size_t count);
 const rdd_error *command_error(scheduler *s, const rdd_error *error);
 void scheduler_note(scheduler *s, const char *format, ...) PRINTF_LIKE(2, 3);
 void scheduler_discard(scheduler *s, uint32_t job_id, outcome *o);
+
+/* Appends to a text of `size` bytes, as far as there is room. */
+void text_add(char *text, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* The array with room for at least `more` items behind `count`, moved perhaps; NULL, and nothing
  * changed, without memory. */
@@ -244,6 +315,8 @@ void jobs_free(scheduler *s);
 /* -- scheduler_task.c -------------------------------------------------------------------------- */
 
 void outcomes_handle(scheduler *s, event *e);
+/* The record of a task that is in trouble now, or NULL when the job failed for want of memory. */
+trouble *trouble_of(scheduler *s, const flight *f, uint32_t *ret_index);
 /* A flight whose executor is gone, because of `cause`. `position` is its place among those that it
  * had, oldest first. */
 void flight_lost(scheduler *s, uint32_t index, uint32_t position, const rdd_error *cause);
@@ -251,7 +324,7 @@ void flight_lost(scheduler *s, uint32_t index, uint32_t position, const rdd_erro
 /* Its tasks that any executor may take; suspects are not among them. */
 static inline uint32_t stage_waiting(const stage *st)
 {
-    return st->spec->task_count - st->fresh + st->retries.count + st->watched.count;
+    return st->spec->task_count - st->fresh + st->retries.count + st->watched.count + st->homed;
 }
 
 /* -- scheduler_executor.c ---------------------------------------------------------------------- */
@@ -261,6 +334,12 @@ void executor_up(scheduler *s, const event *e);
 void executor_lost(scheduler *s, const event *e);
 void executor_succeeded(executor *x);
 void executor_failed(scheduler *s, executor *x);
+/* NULL, and the step fails, without memory. */
+executor *executor_known(scheduler *s, uint32_t index);
+/* Nothing at all for it, for a while. `why` is the end of a sentence. */
+void executor_exclude(scheduler *s, executor *x, const char *why);
+/* Remembers what was wrong with it, for the error of a job that has no executor. */
+void executor_trouble(executor *x, const rdd_error *cause);
 /* A flight of it was told to stop. */
 void executor_cancelled(scheduler *s, executor *x);
 /* Is emptied for a suspect. */
@@ -270,8 +349,8 @@ void executor_unreserve(scheduler *s, executor *x);
 void executor_update(scheduler *s, executor *x);
 /* To the end of those with a free slot: the others' turn. */
 void executor_last(scheduler *s, executor *x);
-/* Handles the timers that have run out; returns when the next one does. */
-uint64_t executors_tick(scheduler *s);
+/* Handles the timers that have run out, and adds the next ones. */
+void executors_tick(scheduler *s);
 
 static inline uint32_t executor_index(const scheduler *s, const executor *x)
 {
@@ -291,5 +370,88 @@ void task_wait_again(scheduler *s, stage *st, uint32_t trouble_index);
 bool stage_fits(const scheduler *s, const stage *st, const executor *x);
 /* None of its tasks, suspects or not, is to run any more. */
 void stage_withdraw(scheduler *s, stage *st);
+/* Not where it failed, if there is another place. */
+bool trouble_fits(const scheduler *s, const stage *st, const trouble *t, const executor *x);
+/* The next one that fits x, of those that wait longest, or INDEX_NONE; what it comes behind. */
+uint32_t queue_find(const scheduler *s, const stage *st, const trouble_queue *q, const executor *x,
+                    uint32_t *ret_previous);
+void queue_push(stage *st, trouble_queue *q, uint32_t index);
+/* Takes out `index`, which comes behind `previous`; that is INDEX_NONE for the first. */
+void queue_remove(stage *st, trouble_queue *q, uint32_t previous, uint32_t index);
+/* Room for one task of a LAUNCH command and its flight; without memory `st`'s job fails. */
+bool launch_reserve(scheduler *s, stage *st, uint32_t count);
+flight *flight_begin(scheduler *s, executor *x, stage *st, uint32_t partition,
+                     uint32_t trouble_index);
+void flights_began(scheduler *s, executor *x, stage *st, uint32_t count);
+/* A LAUNCH command for the tasks that were begun last. */
+void launch_say(scheduler *s, executor *x, uint32_t count);
+
+/* -- scheduler_suspects.c ---------------------------------------------------------------------- */
+
+void suspects_assign(scheduler *s, executor *told);
+/* A suspect of the stage waits; the first one puts the stage into the list. */
+void suspects_add(scheduler *s, stage *st, uint32_t trouble_index);
+void suspects_withdraw(scheduler *s, stage *st);
+
+/* -- scheduler_exclude.c ----------------------------------------------------------------------- */
+
+void place_failed(scheduler *s, stage *st, executor *x, const rdd_error *cause);
+void place_succeeded(stage *st, uint32_t executor_index);
+bool place_excludes(const stage *st, uint32_t executor_index);
+/* Executors that get tasks, and would get this stage's. */
+uint32_t stage_usable(const scheduler *s, const stage *st);
+void places_release(scheduler *s, stage *st);
+/* Jobs, and stages, without any executor wait for one, but not for ever. */
+void without_executors(scheduler *s);
+
+static inline bool stage_excludes(const stage *st, uint32_t executor_index)
+{
+    return UNLIKELY(st->excluded_places) && place_excludes(st, executor_index);
+}
+
+/* -- scheduler_copies.c ------------------------------------------------------------------------ */
+
+void copies_begin(scheduler *s, stage *st);
+/* A task of it was accepted. */
+void copies_measure(scheduler *s, stage *st, uint64_t run_ns);
+/* Nothing of the stage is looked at any more: it is done, or its job ends. */
+void copies_end(scheduler *s, stage *st);
+/* The flight ends or is cancelled, or got its copy. */
+void copies_unwant(scheduler *s, flight *f);
+/* Of a task that is done: it is told to stop. */
+void copies_cancel_loser(scheduler *s, uint32_t index);
+void copies_tick(scheduler *s);
+/* Hands out those that are wanted, as far as slots are free. */
+void copies_assign(scheduler *s);
+
+/* -- scheduler_homes.c ------------------------------------------------------------------------- */
+
+/* Sorts the stage's tasks by where they like to run; fails without memory. */
+int homes_begin(scheduler *s, stage *st);
+bool homes_fit(const scheduler *s, const stage *st, const executor *x);
+uint32_t homes_launch(scheduler *s, stage *st, executor *x, uint32_t max);
+/* Others may have tasks when their executor has had its time: a timer for that. */
+void homes_deadline(scheduler *s, const stage *st);
+void homes_release(stage *st);
+
+/* -- scheduler_pool.c -------------------------------------------------------------------------- */
+
+/* NULL without memory. Counts a job. */
+pool *pool_join(scheduler *s, const char *name);
+void pool_leave(scheduler *s, pool *p);
+/* The stage whose turn it is, of those that were not passed over in this round; NULL: none. */
+stage *pool_turn(const scheduler *s);
+
+/* -- scheduler_elastic.c ----------------------------------------------------------------------- */
+
+void executor_added(scheduler *s, const event *e);
+void executor_drain(scheduler *s, const event *e);
+/* It is up: of its own, or though it is not wanted any more. */
+void elastic_up(scheduler *s, executor *x);
+void elastic_lost(scheduler *s, executor *x, bool gone);
+void executor_start(scheduler *s, executor *x);
+void executor_release(scheduler *s, executor *x);
+/* The end of a step: starts and releases what the rules say. */
+void elastic_decide(scheduler *s);
 
 #endif

@@ -23,6 +23,12 @@ static void task_failed(scheduler *s, const flight *f, rdd_error *cause);
 static void task_blamed(scheduler *s, const flight *f, const char *what, const rdd_error *cause);
 static void task_lost(scheduler *s, const flight *f, loss how, const rdd_error *cause);
 
+static bool flight_answers(const scheduler *s, uint32_t index, const event *e, const outcome *o)
+{
+    const flight *f = &s->flights[index];
+    return f->attempt == o->id.attempt && f->executor == e->executor;
+}
+
 /* INDEX_NONE when the outcome answers nothing. `st` is set if the stage is known. */
 static uint32_t flight_find(scheduler *s, const event *e, const outcome *o, stage **ret_stage)
 {
@@ -33,15 +39,37 @@ static uint32_t flight_find(scheduler *s, const event *e, const outcome *o, stag
     if (!st || !st->tasks || o->id.partition >= st->spec->task_count)
         return INDEX_NONE;
     task_word w = st->tasks[o->id.partition];
-    if (task_word_state(w) != TASK_FLYING)
-        return INDEX_NONE;
-    const flight *f = &s->flights[task_word_index(w)];
-    bool answers = f->attempt == o->id.attempt && f->executor == e->executor;
-    return answers ? task_word_index(w) : INDEX_NONE;
+    uint32_t index = task_word_index(w);
+    if (UNLIKELY(task_word_state(w) != TASK_FLYING)) {
+        if (task_word_state(w) != TASK_DONE || index == INDEX_NONE)
+            return INDEX_NONE;
+        index = st->troubles[index].loser;
+        return index != INDEX_NONE && flight_answers(s, index, e, o) ? index : INDEX_NONE;
+    }
+    if (LIKELY(flight_answers(s, index, e, o)))
+        return index;
+    index = s->flights[index].twin;
+    return index != INDEX_NONE && flight_answers(s, index, e, o) ? index : INDEX_NONE;
+}
+
+/* Where the task of a flight that ends is now: with the other flight, if there is one. */
+static void flight_leave(scheduler *s, const flight *f)
+{
+    stage *st = f->stage;
+    if (f->loser) {
+        st->troubles[f->trouble].loser = INDEX_NONE;
+        st->copies--;
+    } else if (f->twin != INDEX_NONE) {
+        st->tasks[f->partition] = task_word_of(TASK_FLYING, f->twin);
+        s->flights[f->twin].twin = INDEX_NONE;
+        st->copies--;
+    } else {
+        st->tasks[f->partition] = task_word_of(TASK_FRESH, 0);
+    }
 }
 
 /* Takes it off its executor and gives its memory back. The caller has a copy, and says where the
- * task is now; that of a job that ends is nowhere. */
+ * task is now, if this was its only flight; that of a job that ends is nowhere. */
 static void flight_end(scheduler *s, executor *x, uint32_t index)
 {
     flight *f = &s->flights[index];
@@ -55,9 +83,14 @@ static void flight_end(scheduler *s, executor *x, uint32_t index)
         s->alone--;
         executor_unreserve(s, x);
     }
-    f->stage->tasks[f->partition] = task_word_of(TASK_FRESH, 0);
+    copies_unwant(s, f);
+    if (UNLIKELY(f->trouble != INDEX_NONE))
+        flight_leave(s, f);
+    else
+        f->stage->tasks[f->partition] = task_word_of(TASK_FRESH, 0);
     f->stage->flying--;
     f->stage->job->flying--;
+    f->stage->job->pool->flying--;
     s->flying--;
     f->stage = NULL;
     f->next = s->flight_free;
@@ -90,6 +123,8 @@ void flight_lost(scheduler *s, uint32_t index, uint32_t position, const rdd_erro
     s->counters.lost++;
     if (f.stage->job->state == JOB_ENDING) {
         job_landed(s, f.stage->job);
+    } else if (f.loser) {
+        return;
     } else if (f.alone) {
         task_blamed(s, &f, "executor was lost", cause);
     } else {
@@ -124,6 +159,11 @@ static void outcome_handle(scheduler *s, executor *x, uint32_t index, outcome *o
         job_landed(s, j);
         return;
     }
+    if (UNLIKELY(f.loser)) {
+        s->counters.cancelled++;
+        scheduler_discard(s, j->spec->job_id, o);
+        return;
+    }
     if (LIKELY(o->status == OUTCOME_OK)) {
         task_accepted(s, x, &f, o);
         return;
@@ -141,6 +181,7 @@ static void outcome_handle(scheduler *s, executor *x, uint32_t index, outcome *o
         s->counters.failed += o->status == OUTCOME_FAILED;
         s->counters.crashed += o->status == OUTCOME_CRASHED;
         executor_failed(s, x);
+        executor_trouble(x, cause);
         task_failed(s, &f, cause);
         break;
     case OUTCOME_LOST:
@@ -191,11 +232,14 @@ static void task_accepted(scheduler *s, executor *x, const flight *f, outcome *o
     if (UNLIKELY(f->trouble != INDEX_NONE)) {
         free(st->troubles[f->trouble].first);
         st->troubles[f->trouble].first = NULL;
+        s->counters.copies_won += f->is_copy;
     }
     command *c = command_add(s, COMMAND_ACCEPT);
     c->job_id = j->spec->job_id;
     c->outcome = o;
     s->counters.accepted++;
+    if (UNLIKELY(f->twin != INDEX_NONE))
+        copies_cancel_loser(s, f->twin);
 
     /* Of the last dozen tasks or so; a time beyond all reason (it came over the wire) is cut. */
     uint64_t run_ns = u64_min(o->metrics.run_ns, NS_PER_S * 3600 * 24);
@@ -204,12 +248,16 @@ static void task_accepted(scheduler *s, executor *x, const flight *f, outcome *o
     st->records += o->metrics.records;
     st->input_bytes += o->metrics.input_bytes;
     st->run_ns += run_ns;
-    if (++st->done == st->spec->task_count)
+    st->done++;
+    if (UNLIKELY(st->place_count))
+        place_succeeded(st, f->executor);
+    if (UNLIKELY(st->run_times))
+        copies_measure(s, st, run_ns);
+    if (st->done == st->spec->task_count)
         stage_done(s, st);
 }
 
-/* The record of a task that is in trouble now, or NULL when the job failed for want of memory. */
-static trouble *trouble_of(scheduler *s, const flight *f, uint32_t *ret_index)
+trouble *trouble_of(scheduler *s, const flight *f, uint32_t *ret_index)
 {
     stage *st = f->stage;
     *ret_index = f->trouble;
@@ -230,7 +278,7 @@ static trouble *trouble_of(scheduler *s, const flight *f, uint32_t *ret_index)
     *ret_index = (uint32_t)st->trouble_count++;
     trouble *t = &st->troubles[*ret_index];
     *t = (trouble){ .partition = f->partition, .attempts = f->attempt + 1,
-                    .failed_on = INDEX_NONE, .next = INDEX_NONE };
+                    .failed_on = INDEX_NONE, .next = INDEX_NONE, .loser = INDEX_NONE };
     return t;
 }
 
@@ -257,10 +305,12 @@ static void task_failed(scheduler *s, const flight *f, rdd_error *cause)
         return;
     t->failures++;
     t->failed_on = f->executor;
+    place_failed(s, st, &s->executors[f->executor], cause);
     if (t->failures < max) {
         if (!t->first && (t->first = malloc(sizeof *t->first)))
             *t->first = *cause;
-        task_wait_again(s, st, index);
+        if (f->twin == INDEX_NONE)
+            task_wait_again(s, st, index);
         return;
     }
     rdd_error error = t->first ? *t->first : *cause;
@@ -292,7 +342,8 @@ static void task_lost(scheduler *s, const flight *f, loss how, const rdd_error *
     t->suspect |= how == LOSS_SUSPECT ||
                   (how == LOSS_RUNNING && t->suspicion >= s->conf.suspect_losses);
     if (t->losses < s->conf.losses_max) {
-        task_wait_again(s, st, index);
+        if (f->twin == INDEX_NONE)
+            task_wait_again(s, st, index);
         return;
     }
     rdd_error error;

@@ -17,13 +17,17 @@
  *     deaf-alone     the same without a failure
  *
  * K is segv, abort, exit, kill (SIGKILL to its own process), overflow (of the stack), fail
- * (rdd_fail) or stray (leaves a child behind that has a session of its own, and does no harm else).
+ * (rdd_fail), stray (leaves a child behind that has a session of its own, and does no harm else) or
+ * straggle (goes on until it is told to stop, or DIR/go0 is there).
+ *     sick           the first process that computes anything fails each of its tasks, slowly: six
+ *                    others begin meanwhile
  * `K-thrice-beside`: one after the other, and partition 0 is at work each time.
  */
 #include <rdd.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -103,6 +107,25 @@ static void leave_a_stray(rdd_task *task, rdd_str dir)
         pause();
 }
 
+static void straggle(rdd_task *task, rdd_str dir)
+{
+    while (!rdd_cancelled(task) && !sign_is_there(dir, "go", 0))
+        nap();
+}
+
+/* Whether this process was the first of all. */
+static bool is_sick(rdd_str dir)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static int known;
+    pthread_mutex_lock(&mutex);
+    if (!known)
+        known = sign_put(dir, "sick-", 0) ? 1 : 2;
+    bool sick = known == 1;
+    pthread_mutex_unlock(&mutex);
+    return sick;
+}
+
 static void harm(rdd_task *task, const fault *env)
 {
     if (rdd_str_equal(env->kind, RDD_STR("segv")))
@@ -119,12 +142,14 @@ static void harm(rdd_task *task, const fault *env)
         rdd_fail(task, "this one was meant to fail");
     else if (rdd_str_equal(env->kind, RDD_STR("stray")))
         leave_a_stray(task, env->dir);
+    else if (rdd_str_equal(env->kind, RDD_STR("straggle")))
+        straggle(task, env->dir);
 }
 
 static bool does_harm(const fault *f, int64_t x)
 {
-    if (rdd_str_equal(f->kind, RDD_STR("calm")) || x % STEP != FIRST ||
-        (x != FIRST && !f->thrice))
+    if (rdd_str_equal(f->kind, RDD_STR("calm")) || rdd_str_equal(f->kind, RDD_STR("sick")) ||
+        x % STEP != FIRST || (x != FIRST && !f->thrice))
         return false;
     while (f->beside && !sign_is_there(f->dir, "neighbour-", x / STEP))
         nap();
@@ -148,12 +173,39 @@ static void be_beside(const fault *f)
         nap();
 }
 
+static int well_count(rdd_str dir)
+{
+    int count = 0;
+    for (int i = 0; i < PARTITIONS; i++)
+        count += sign_is_there(dir, "well-", i);
+    return count;
+}
+
+static void be_well(rdd_str dir, int64_t partition)
+{
+    sign_put(dir, "well-", (long)partition);
+    nap();
+}
+
+/* A second at most, should there be no others. */
+static void fail_slowly(rdd_task *task, rdd_str dir)
+{
+    int before = well_count(dir);
+    for (int i = 0; i < 500 && well_count(dir) < before + 6; i++)
+        nap();
+    rdd_fail(task, "there is no disk");
+}
+
 RDD_MAP(work, int64_t, x, rdd_str, fault)
 {
     if (env->beside && x == 0)
         be_beside(env);
     if (does_harm(env, x))
         harm(task, env);
+    if (rdd_str_equal(env->kind, RDD_STR("sick")) && is_sick(env->dir))
+        fail_slowly(task, env->dir);
+    else if (rdd_str_equal(env->kind, RDD_STR("sick")) && x % (COUNT / PARTITIONS) == 0)
+        be_well(env->dir, x / (COUNT / PARTITIONS));
     return rdd_format(task, "%lld squared is %lld", (long long)x, (long long)(x * x));
 }
 

@@ -35,6 +35,7 @@ static void decode(const frame *f)
         rdd_error why;
         uint64_t more;
         uint32_t stage;
+        task_id id;
     } to;
     size_t count;
     switch (f->type) {
@@ -42,7 +43,7 @@ static void decode(const frame *f)
     case FRAME_SETUP: (void)setup_decode(f, &to.setup); break;
     case FRAME_PLAN: (void)plan_piece_decode(f, &to.piece); break;
     case FRAME_FORGET:
-    case FRAME_CANCEL: (void)stage_decode(f, &to.stage); break;
+    case FRAME_CANCEL: (void)cancel_decode(f, &to.id); break;
     case FRAME_TASKS: decode_tasks(f); break;
     case FRAME_OUTCOMES: decode_outcomes(f); break;
     case FRAME_CREDIT: (void)credit_decode(f, &to.more); break;

@@ -18,7 +18,9 @@ enum { SEATS_MAX = 64, JOBS_MAX = 64, STAGES_MAX = 1024 };
 
 /* An executor from outside. */
 typedef struct seat {
-    bool up, known;
+    bool up, known, added, draining;
+    bool wanted; /* starts by itself, or was told to and not released */
+    bool clean;  /* nothing has failed there, and it was not lost */
     uint32_t incarnation, slots;
     task_id *tasks; /* that it was given and did not answer yet, oldest first */
     size_t count, capacity;
@@ -27,7 +29,13 @@ typedef struct seat {
 typedef struct stage_record {
     uint32_t job_id, task_count, parent_count;
     uint32_t parents[8]; /* stage ids */
-    bool planned, forgotten;
+    bool planned, forgotten, side_effects;
+    uint32_t (*preferred)(void *arg, uint32_t partition);
+    void *preferred_arg;
+    uint64_t local_ns[SEATS_MAX];      /* when a task that prefers the seat went there, or the start */
+    uint32_t failures_row[SEATS_MAX];  /* on the seat, … */
+    uint32_t accepted_before[SEATS_MAX]; /* … and what was accepted when the row began */
+    bool excluded[SEATS_MAX];
     uint32_t *launched;  /* for each partition: attempts so far */
     bool *accepted;
     uint32_t accepted_count, held;
@@ -50,6 +58,7 @@ typedef struct referee {
     job_record jobs[JOBS_MAX];
     stage_record stages[STAGES_MAX];
     size_t accepts, discards, cancels, replaces, launches, notes; /* commands; launches: tasks */
+    size_t task_cancels, copies, starts, releases;
     rdd_error note;  /* the last one */
     uint64_t digest; /* of all commands so far */
     /* of the step that runs */
@@ -88,12 +97,62 @@ static inline void referee_digest(referee *r, uint64_t value)
     r->digest = (r->digest ^ value) * 0x100000001b3u;
 }
 
+/* Two attempts of a task at a time only as speculation has it: on another executor, nobody else. */
+static inline void referee_launch_again(referee *r, uint32_t executor, task_id id)
+{
+    int others = 0;
+    for (uint32_t s = 0; s < SEATS_MAX; s++)
+        for (size_t t = 0; t < r->seats[s].count; t++) {
+            const task_id *other = &r->seats[s].tasks[t];
+            if (other->stage != id.stage || other->partition != id.partition)
+                continue;
+            ASSERT(s != executor);
+            ASSERT(r->conf.speculation);
+            ASSERT((uint64_t)r->stages[id.stage].accepted_count * 1000 >=
+                   (uint64_t)r->conf.speculation_quantile * r->stages[id.stage].task_count);
+            ASSERT(!r->stages[id.stage].side_effects || r->conf.speculation_side_effects);
+            others++;
+        }
+    ASSERT(others <= 1);
+    r->copies += (size_t)others;
+}
+
+/* Elsewhere than where a task likes to be only if that executor is away or had its time. (One that
+ * had trouble may be excluded, which is not seen from here.) */
+static inline void referee_prefers(referee *r, uint32_t executor, stage_record *st, task_id id)
+{
+    uint32_t likes = st->preferred(st->preferred_arg, id.partition);
+    if (likes >= SEATS_MAX || id.attempt > 0) /* what runs again likes to be anywhere */
+        return;
+    if (likes == executor) {
+        st->local_ns[executor] = r->now_ns;
+        return;
+    }
+    const seat *home = &r->seats[likes];
+    ASSERT(!home->up || !home->clean || home->draining ||
+           r->now_ns - st->local_ns[likes] >= r->conf.locality_wait_ns);
+}
+
+/* What a failure that counts says about its executor. */
+static inline void referee_failed(referee *r, stage_record *st, uint32_t executor)
+{
+    if (!r->conf.exclude_failures)
+        return;
+    if (st->failures_row[executor]++ == 0)
+        st->accepted_before[executor] = st->accepted_count;
+    if (st->failures_row[executor] >= r->conf.exclude_failures &&
+        st->accepted_count > st->accepted_before[executor])
+        st->excluded[executor] = true;
+}
+
 static inline void referee_launch(referee *r, const command *c)
 {
     seat *at = &r->seats[c->executor];
     ASSERT(c->executor < SEATS_MAX);
     ASSERT(c->count > 0);
     ASSERT(at->up);
+    ASSERT(at->wanted);
+    ASSERT(!at->draining);
     ASSERT(at->incarnation == c->incarnation);
     for (size_t i = 0; i < c->count; i++) {
         task_id id = c->tasks[i].id;
@@ -104,15 +163,15 @@ static inline void referee_launch(referee *r, const command *c)
         ASSERT(!r->jobs[st->job_id].done);
         ASSERT(id.partition < st->task_count);
         ASSERT(!st->accepted[id.partition]);
+        ASSERT(!st->excluded[c->executor]);
+        if (st->preferred)
+            referee_prefers(r, c->executor, st, id);
         ASSERT(id.attempt == st->launched[id.partition]++);
         for (uint32_t p = 0; p < st->parent_count; p++)
             ASSERT(r->stages[st->parents[p]].accepted_count ==
                    r->stages[st->parents[p]].task_count);
-        if (id.attempt > 0) /* never two attempts of one task at a time */
-            for (int s = 0; s < SEATS_MAX; s++)
-                for (size_t t = 0; t < r->seats[s].count; t++)
-                    ASSERT(r->seats[s].tasks[t].stage != id.stage ||
-                           r->seats[s].tasks[t].partition != id.partition);
+        if (id.attempt > 0)
+            referee_launch_again(r, c->executor, id);
         if (at->count == at->capacity) {
             at->capacity = at->capacity ? at->capacity * 2 : 16;
             at->tasks = realloc(at->tasks, at->capacity * sizeof *at->tasks);
@@ -135,12 +194,17 @@ static inline void referee_answer(referee *r, const command *c)
     ASSERT(!r->answered[i]);
     r->answered[i] = true;
     referee_digest(r, i);
+    const outcome *o = c->outcome;
+    stage_record *st = &r->stages[o->id.stage % STAGES_MAX];
     if (c->kind == COMMAND_DISCARD) {
         r->discards++;
+        bool counts = r->live[i] && !st->accepted[o->id.partition];
+        if (r->live[i] && o->status != OUTCOME_OK)
+            r->seats[r->event->executor].clean = false;
+        if (counts && (o->status == OUTCOME_FAILED || o->status == OUTCOME_CRASHED))
+            referee_failed(r, st, r->event->executor);
         return;
     }
-    const outcome *o = c->outcome;
-    stage_record *st = &r->stages[o->id.stage];
     job_record *j = &r->jobs[st->job_id];
     r->accepts++;
     ASSERT(r->live[i]);
@@ -150,6 +214,7 @@ static inline void referee_answer(referee *r, const command *c)
     ASSERT(!st->accepted[o->id.partition]);
     st->accepted[o->id.partition] = true;
     st->accepted_count++;
+    st->failures_row[r->event->executor] = 0;
     j->accepted_size += o->result_size;
 }
 
@@ -172,6 +237,42 @@ static inline void referee_job_done(referee *r, const command *c)
         ASSERT(c->error->job == c->job_id && c->error->message[0]);
 }
 
+static inline void referee_cancel_task(referee *r, const command *c)
+{
+    const seat *at = &r->seats[c->executor];
+    bool holds = false;
+    ASSERT(at->up);
+    ASSERT(at->incarnation == c->incarnation);
+    ASSERT(c->task.stage == c->stage);
+    ASSERT(r->stages[c->stage].accepted[c->task.partition]);
+    for (size_t t = 0; t < at->count; t++)
+        holds |= task_id_equal(at->tasks[t], c->task);
+    /* Or it did, until later outcomes of the same event. */
+    holds |= r->event->kind == EVENT_OUTCOMES && r->event->executor == c->executor;
+    ASSERT(holds);
+}
+
+static inline uint32_t referee_wanted(const referee *r)
+{
+    uint32_t wanted = 0;
+    for (int i = 0; i < SEATS_MAX; i++)
+        wanted += r->seats[i].wanted;
+    return wanted;
+}
+
+/* It is of no more account, whatever comes. */
+static inline void referee_release_executor(referee *r, const command *c)
+{
+    seat *at = &r->seats[c->executor];
+    ASSERT(at->count == 0);
+    ASSERT(at->added);
+    ASSERT(!at->up || at->incarnation == c->incarnation);
+    bool spare = at->wanted && !at->draining && at->clean;
+    ASSERT(!spare || referee_wanted(r) > r->conf.executors_min);
+    ASSERT(!spare || r->conf.executors_max);
+    at->up = at->wanted = false;
+}
+
 static inline void referee_command(referee *r, const command *c)
 {
     referee_digest(r, c->kind);
@@ -183,6 +284,8 @@ static inline void referee_command(referee *r, const command *c)
         ASSERT(st && !st->planned);
         ASSERT(c->job_id == st->job_id);
         st->planned = true;
+        for (int i = 0; i < SEATS_MAX; i++)
+            st->local_ns[i] = r->now_ns;
         break;
     case COMMAND_FORGET:
         ASSERT(st && st->planned);
@@ -202,10 +305,27 @@ static inline void referee_command(referee *r, const command *c)
         holds |= r->event->kind == EVENT_OUTCOMES && r->event->executor == c->executor;
         ASSERT(holds);
         break;
+    case COMMAND_CANCEL_TASK: /* its twin was accepted */
+        r->task_cancels++;
+        referee_cancel_task(r, c);
+        break;
+    case COMMAND_START:
+        r->starts++;
+        ASSERT(r->seats[c->executor].added);
+        ASSERT(!r->seats[c->executor].wanted);
+        ASSERT(!r->seats[c->executor].draining);
+        r->seats[c->executor].wanted = true;
+        ASSERT(!r->conf.executors_max || referee_wanted(r) <= r->conf.executors_max);
+        break;
+    case COMMAND_RELEASE:
+        r->releases++;
+        referee_release_executor(r, c);
+        break;
     case COMMAND_REPLACE:
         r->replaces++;
         ASSERT(r->seats[c->executor].up);
         ASSERT(r->seats[c->executor].incarnation == c->incarnation);
+        r->seats[c->executor].clean = false;
         break;
     case COMMAND_ACCEPT:
     case COMMAND_DISCARD:
@@ -256,7 +376,7 @@ static inline void referee_lose(referee *r, uint32_t executor)
     for (size_t t = 0; t < at->count; t++)
         r->stages[at->tasks[t].stage].held--;
     at->count = 0;
-    at->up = false;
+    at->up = at->clean = false;
 }
 
 /* A new job. Its stage ids must be consecutive. */
@@ -274,6 +394,9 @@ static inline void referee_register(referee *r, const job_spec *spec)
         stage_record *st = &r->stages[from->id];
         *st = (stage_record){ .job_id = spec->job_id, .task_count = from->task_count,
                               .parent_count = from->parent_count,
+                              .side_effects = from->has_side_effects,
+                              .preferred = from->preferred,
+                              .preferred_arg = from->preferred_arg,
                               .launched = calloc(from->task_count + 1, sizeof(uint32_t)),
                               .accepted = calloc(from->task_count + 1, sizeof(bool)) };
         ASSERT(st->launched && st->accepted);
@@ -294,11 +417,24 @@ static inline void referee_step(referee *r, event *e)
     if (e->kind == EVENT_EXECUTOR_LOST && at->up && at->incarnation == e->incarnation)
         referee_lose(r, e->executor);
     if (e->kind == EVENT_EXECUTOR_UP && (!at->up || at->incarnation < e->incarnation)) {
+        bool was_known = at->known;
         referee_lose(r, e->executor);
         at->up = at->known = true;
+        at->wanted |= !at->added;
+        at->clean |= !was_known;
         at->incarnation = e->incarnation;
         at->slots = e->slots;
     }
+    if (e->kind == EVENT_EXECUTOR_ADDED) {
+        at->added = true;
+        at->draining = false;
+    } else if (e->kind == EVENT_EXECUTOR_DRAIN) {
+        at->draining = at->added = true;
+    }
+    if (e->kind == EVENT_EXECUTOR_LOST)
+        at->clean = false;
+    if (e->kind == EVENT_EXECUTOR_LOST && e->gone && !at->up)
+        at->wanted = false;
     ASSERT(scheduler_step(r->s, e, r->now_ns, &r->out) == 0);
     for (size_t i = 0; i < r->out.count; i++)
         referee_command(r, &r->out.items[i]);
@@ -323,6 +459,16 @@ static inline void referee_lost(referee *r, uint32_t executor, const char *why)
                 .incarnation = r->seats[executor].incarnation };
     error_set(&e.error, RDD_E_LOST, "%s", why);
     referee_step(r, &e);
+}
+
+static inline void referee_added(referee *r, uint32_t executor)
+{
+    referee_step(r, &(event){ .kind = EVENT_EXECUTOR_ADDED, .executor = executor });
+}
+
+static inline void referee_drain(referee *r, uint32_t executor)
+{
+    referee_step(r, &(event){ .kind = EVENT_EXECUTOR_DRAIN, .executor = executor });
 }
 
 static inline void referee_tick(referee *r, uint64_t now_ns)

@@ -112,8 +112,23 @@ static void carry_out(sim *s, const command *c)
         h.number = c->stage;
         send_down(s, h);
         break;
+    case COMMAND_CANCEL_TASK:
+        h.kind = HAPPENS_CANCEL_TASK;
+        h.tasks = calloc(1, sizeof *h.tasks);
+        ASSERT(h.tasks);
+        h.tasks[0] = c->task;
+        send_down(s, h);
+        break;
     case COMMAND_REPLACE:
         h.kind = HAPPENS_REPLACE;
+        send_down(s, h);
+        break;
+    case COMMAND_START:
+        h.kind = HAPPENS_START;
+        send_down(s, h);
+        break;
+    case COMMAND_RELEASE:
+        h.kind = HAPPENS_RELEASE;
         send_down(s, h);
         break;
     default:
@@ -123,10 +138,11 @@ static void carry_out(sim *s, const command *c)
 
 static void print_step(const sim *s, const event *e)
 {
-    static const char *const events[] = { "up", "lost", "outcomes", "submit", "cancel", "tick",
-                                          "stop" };
-    static const char *const commands[] = { "plan", "forget", "launch", "cancel", "replace",
-                                            "accept", "discard", "job done", "note" };
+    static const char *const events[] = { "up", "lost", "added", "drain", "outcomes", "submit",
+                                          "cancel", "tick", "stop" };
+    static const char *const commands[] = { "plan", "forget", "launch", "cancel", "cancel task",
+                                            "start", "release", "replace", "accept", "discard",
+                                            "job done", "note" };
     printf("%12.6f %s executor %" PRIu32 ".%" PRIu32 "\n", (double)sim_now(s) / 1e9,
            events[e->kind], e->executor, e->incarnation);
     for (size_t i = 0; e->kind == EVENT_OUTCOMES && i < e->outcome_count; i++)
@@ -169,7 +185,8 @@ static void happen(sim *s, happening *h)
     s->world.now_ns = h->at_ns;
     switch (h->kind) {
     case HAPPENS_EVENT:
-        sim_step(s, h->event);
+        if (!node_lost_its_words(s, h->event))
+            sim_step(s, h->event);
         break;
     case HAPPENS_TICK:
         s->tick_ns = CLOCK_NEVER;
@@ -183,6 +200,16 @@ static void happen(sim *s, happening *h)
         if (reaches)
             node_cancel(s, h->node, (uint32_t)h->number);
         break;
+    case HAPPENS_CANCEL_TASK:
+        if (reaches)
+            node_cancel_task(s, h->node, h->tasks[0]);
+        break;
+    case HAPPENS_START:
+        node_start_executor(s, h->node);
+        break;
+    case HAPPENS_RELEASE:
+        node_release(s, h->node);
+        break;
     case HAPPENS_REPLACE:
         if (reaches)
             node_die(s, h->node, "replaced");
@@ -194,6 +221,9 @@ static void happen(sim *s, happening *h)
     case HAPPENS_FLUSH:
         if (reaches)
             node_flush(s, h->node);
+        break;
+    case HAPPENS_SILENCE:
+        n->silent = n->alive;
         break;
     case HAPPENS_DEATH:
         if (n->alive)
@@ -219,6 +249,23 @@ static scheduler_conf random_conf(sim *s)
     conf.prefetch_ns = sim_chance(s, 10) ? 0 : 2 * NS_PER_MS;
     conf.nodes_wait_ns = sim_about(s, 20 * NS_PER_S);
     conf.cancel_wait_ns = 2 * NS_PER_S;
+    conf.exclude_failures = (uint32_t)sim_below(s, 4);
+    conf.exclude_stages = (uint32_t)sim_below(s, 3);
+    conf.exclude_ns = sim_chance(s, 50) ? 60 * NS_PER_S : sim_about(s, NS_PER_S);
+    conf.locality_wait_ns = sim_chance(s, 20) ? 0 : sim_about(s, 300 * NS_PER_MS);
+    conf.fair = sim_chance(s, 40);
+    conf.pools = "a=1 b=3 c=2:4";
+    conf.speculation = sim_chance(s, 50) && !s->plain; /* judge_time() knows of no copies */
+    conf.speculation_side_effects = sim_chance(s, 20);
+    conf.speculation_quantile = (uint32_t)sim_below(s, 1001);
+    conf.speculation_multiplier = 1000 + (uint32_t)sim_below(s, 2000);
+    conf.speculation_min_ns = sim_chance(s, 50) ? 0 : sim_about(s, 50 * NS_PER_MS);
+    if (!s->elastic)
+        return conf;
+    conf.executors_max = 1 + (uint32_t)sim_below(s, NODES_MAX);
+    conf.executors_min = (uint32_t)sim_below(s, conf.executors_max + 1);
+    conf.executors_idle_ns = sim_about(s, 500 * NS_PER_MS);
+    conf.executors_backlog_ns = sim_about(s, 200 * NS_PER_MS);
     return conf;
 }
 
@@ -243,10 +290,12 @@ static uint64_t sim_run(uint64_t seed, bool verbose, size_t *steps, scheduler_co
     seed_now = seed;
     s->seed = s->random = seed;
     s->verbose = verbose;
+    s->plain = sim_chance(s, 15);
+    s->elastic = !s->plain && sim_chance(s, 30);
+    s->drains = !s->plain && sim_chance(s, 30);
     scheduler_conf conf = random_conf(s);
     referee_init(&s->world, &conf);
     s->tick_ns = CLOCK_NEVER;
-    s->plain = sim_chance(s, 15);
     s->reorders = !s->plain && sim_chance(s, 50);
     s->doubles = !s->plain && sim_chance(s, 30);
     s->fault_percent = s->plain || sim_chance(s, 30) ? 0 : (uint32_t)sim_below(s, 25);
@@ -297,6 +346,31 @@ static uint64_t number(const char *text)
     return n;
 }
 
+static void report(size_t steps, const scheduler_counters *all)
+{
+    printf("%zu steps; jobs: %" PRIu64 " done, %" PRIu64 " failed; attempts: %" PRIu64
+           " launched, %" PRIu64 " accepted, %" PRIu64 " failed, %" PRIu64 " crashed, %" PRIu64
+           " lost, %" PRIu64 " cancelled, %" PRIu64 " alone; %" PRIu64 " stale outcomes\n",
+           steps, all->jobs_done, all->jobs_failed, all->launched, all->accepted, all->failed,
+           all->crashed, all->lost, all->cancelled, all->alone, all->stale);
+    printf("executors: %" PRIu64 " lost, %" PRIu64 " replaced, %" PRIu64 " started, %" PRIu64
+           " released, %" PRIu64 " excluded; %" PRIu64 " copies, %" PRIu64 " were faster; %" PRIu64
+           " tasks at home\n", all->executors_lost, all->executors_replaced,
+           all->executors_started, all->executors_released, all->excluded, all->copies,
+           all->copies_won, all->local);
+}
+
+/* A simulation in which something never happens proves nothing about it. */
+static void expect_all(const scheduler_counters *all)
+{
+    const uint64_t *counts = (const uint64_t *)(const void *)all;
+    for (size_t i = 0; i < sizeof *all / sizeof *counts; i++)
+        if (counts[i] < 10) {
+            fprintf(stderr, "simulate: what counter %zu counts hardly ever happened\n", i);
+            exit(1);
+        }
+}
+
 int main(int argc, char **argv)
 {
     bool verbose = argc == 3 && !strcmp(argv[1], "-v");
@@ -318,12 +392,8 @@ int main(int argc, char **argv)
         for (size_t c = 0; c < sizeof all / sizeof(uint64_t); c++)
             ((uint64_t *)(void *)&all)[c] += ((uint64_t *)(void *)&one)[c];
     }
-    printf("%zu steps; jobs: %" PRIu64 " done, %" PRIu64 " failed; attempts: %" PRIu64
-           " launched, %" PRIu64 " accepted, %" PRIu64 " failed, %" PRIu64 " crashed, %" PRIu64
-           " lost, %" PRIu64 " cancelled, %" PRIu64 " alone; %" PRIu64
-           " stale outcomes; executors: %" PRIu64 " lost, %" PRIu64 " replaced\n",
-           steps, all.jobs_done, all.jobs_failed, all.launched, all.accepted, all.failed,
-           all.crashed, all.lost, all.cancelled, all.alone, all.stale, all.executors_lost,
-           all.executors_replaced);
+    report(steps, &all);
+    if (count >= 1000)
+        expect_all(&all);
     return 0;
 }

@@ -20,9 +20,13 @@ typedef enum happening_kind {
     HAPPENS_TICK,
     HAPPENS_TASKS,    /* reach a node: tasks */
     HAPPENS_CANCEL,   /* reaches a node: number is the stage */
+    HAPPENS_CANCEL_TASK, /* reaches a node: tasks[0] */
     HAPPENS_REPLACE,  /* reaches a node */
+    HAPPENS_START,    /* a node is wanted */
+    HAPPENS_RELEASE,  /* or not any more */
     HAPPENS_TASK_END, /* on a node: number is the slot's token */
     HAPPENS_FLUSH,    /* a node sends the outcomes it has */
+    HAPPENS_SILENCE,  /* nothing comes from a node any more, until it is given up */
     HAPPENS_DEATH,    /* a node dies */
     HAPPENS_RETURN,   /* a node comes up */
 } happening_kind;
@@ -45,6 +49,9 @@ typedef struct node_slot {
 
 typedef struct node {
     bool alive, replaceable, retires;
+    bool wanted;        /* comes up, again and again */
+    bool on_demand;     /* was not there at first, or starts when it is told to */
+    bool broken;        /* most tasks fail there */
     uint32_t incarnation, slots, deaths_left;
     double slowness;
     node_slot slot[NODE_SLOTS_MAX];
@@ -52,7 +59,7 @@ typedef struct node {
     size_t queue_count, queue_capacity;
     outcome *outbox;
     size_t outbox_count, outbox_capacity;
-    bool flush_planned;
+    bool flush_planned, silent;
     uint64_t down_ns, up_ns; /* when the link to it, and from it, delivered last */
     uint64_t dropped_below;  /* outcomes of older incarnations get lost on their way */
 } node;
@@ -78,6 +85,7 @@ typedef struct sim_task {
 typedef struct sim_stage {
     uint32_t id, task_count;
     uint64_t run_ns; /* of an ordinary task */
+    uint32_t seed;      /* of where its tasks like to be */
     sim_task *tasks;
     uint32_t parents[SIM_STAGES_MAX];
 } sim_stage;
@@ -86,6 +94,7 @@ typedef struct sim_job {
     uint32_t stage_count, attempts_max;
     sim_stage stages[SIM_STAGES_MAX];
     uint64_t result_size_max, cancel_ns;
+    char pool[8];
     uint64_t submitted_ns, longest_run_ns, run_ns; /* run: of all attempts */
     bool submitted, cancelled, judged, doomed; /* doomed: some task never succeeds */
 } sim_job;
@@ -100,6 +109,7 @@ typedef struct sim {
     /* what this seed is like */
     bool plain; /* nothing goes wrong, one job of one stage: it must not take long */
     bool reorders, doubles, stopped;
+    bool elastic, drains; /* executors are started on demand; some are drained */
     uint32_t fault_percent; /* of tasks */
     uint64_t network_ns, flush_ns;
     uint32_t node_count, job_count;
@@ -131,8 +141,13 @@ void node_return(sim *s, uint32_t index);
 void node_die(sim *s, uint32_t index, const char *why);
 void node_take(sim *s, uint32_t index, const task_id *tasks, size_t count);
 void node_cancel(sim *s, uint32_t index, uint32_t stage);
+void node_cancel_task(sim *s, uint32_t index, task_id id);
+void node_start_executor(sim *s, uint32_t index);
+void node_release(sim *s, uint32_t index);
 void node_task_end(sim *s, uint32_t index, uint64_t token);
 void node_flush(sim *s, uint32_t index);
+/* Whether this event gets lost on its way. */
+bool node_lost_its_words(const sim *s, const event *e);
 
 /* -- simulate_job.c --------------------------------------------------------------------------- */
 

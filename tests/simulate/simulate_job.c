@@ -43,6 +43,15 @@ static void stage_make(sim *s, sim_job *j, sim_stage *st, uint32_t id)
     }
 }
 
+/* Executors that there may be, or not, or none. */
+static uint32_t likes(void *arg, uint32_t partition)
+{
+    const sim_stage *st = arg;
+    uint32_t mixed = (partition + 1) * 2654435761u ^ st->seed;
+    mixed = (mixed ^ mixed >> 15) * 2246822519u >> 16;
+    return mixed % (NODES_MAX + 1) < NODES_MAX ? mixed % (NODES_MAX + 1) : EXECUTOR_ANY;
+}
+
 void jobs_begin(sim *s)
 {
     uint32_t stage_id = 0;
@@ -60,12 +69,20 @@ void jobs_begin(sim *s)
         spec->job_id = i;
         spec->name = "simulated";
         spec->result_size_max = j->result_size_max;
+        snprintf(j->pool, sizeof j->pool, "%c", (char)('a' + sim_below(s, 4)));
+        spec->pool = sim_chance(s, 80) ? j->pool : NULL;
         for (uint32_t k = 0; k < j->stage_count; k++) {
             sim_stage *st = &j->stages[k];
             stage_spec *to = &spec->stages[k];
             stage_make(s, j, st, stage_id++);
             *to = (stage_spec){ .id = st->id, .task_count = st->task_count,
-                                .parents = st->parents };
+                                .parents = st->parents,
+                                .has_side_effects = sim_chance(s, 20) };
+            st->seed = (uint32_t)sim_random(s);
+            if (!s->plain && sim_chance(s, 30)) {
+                to->preferred = likes;
+                to->preferred_arg = st;
+            }
             for (uint32_t p = 0; p < k; p++)
                 if (sim_chance(s, k == j->stage_count - 1 ? 70 : 40))
                     st->parents[to->parent_count++] = p;
@@ -175,7 +192,7 @@ void jobs_before(sim *s, const event *e)
 static bool nobody_is_up(const sim *s)
 {
     for (uint32_t i = 0; i < s->node_count; i++)
-        if (s->world.seats[i].up)
+        if (s->world.seats[i].up && !s->world.seats[i].draining)
             return false;
     return true;
 }
@@ -186,6 +203,10 @@ static void judge_failed_task(sim *s, sim_job *j, const rdd_error *error)
     task_id id = { (uint32_t)error->stage, (uint32_t)error->partition, 0 };
     ASSERT(job_of(s, id) == j);
     sim_task *t = sim_task_of(s, id);
+    if (!strncmp(error->message, "every executor that is up is excluded", 37)) {
+        ASSERT(scheduler_count(s->world.s).excluded > 0);
+        return;
+    }
     if (!strncmp(error->message, "lost ", 5)) {
         ASSERT(error->code == RDD_E_LOST);
         ASSERT(t->lost >= s->world.conf.losses_max);
@@ -217,6 +238,7 @@ static void judge_failure(sim *s, uint32_t index)
     } else {
         ASSERT(error->code == RDD_E_LOST);
         ASSERT(s->stopped || nobody_is_up(s) || scheduler_count(s->world.s).executors_replaced ||
+               s->world.conf.exclude_stages ||
                scheduler_count(s->world.s).executors_lost >= s->world.conf.executor_losses_max);
     }
 }

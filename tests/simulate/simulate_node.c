@@ -12,6 +12,14 @@
 
 static void node_start(sim *s, uint32_t index);
 
+static void plan_executor_event(sim *s, uint64_t at_ns, event_kind kind, uint32_t index)
+{
+    event *e = event_new(kind);
+    ASSERT(e);
+    e->executor = index;
+    sim_plan_event(s, at_ns, e);
+}
+
 void nodes_begin(sim *s)
 {
     s->node_count = 1 + (uint32_t)sim_below(s, sim_chance(s, 50) ? 3 : NODES_MAX);
@@ -21,14 +29,34 @@ void nodes_begin(sim *s)
         n->slots = 1 + (uint32_t)sim_below(s, NODE_SLOTS_MAX);
         n->slowness = !s->plain && sim_chance(s, 20) ? 1 + (double)sim_below(s, 10) : 1;
         n->retires = sim_chance(s, 10);
+        n->broken = !s->plain && s->fault_percent && sim_chance(s, 15);
+        n->on_demand = s->elastic || (!s->plain && sim_chance(s, 15));
+        n->wanted = !n->on_demand;
         n->incarnation = UINT32_MAX; /* the first one is 0 */
         n->up_ns = n->down_ns = 1;
         uint64_t late = s->plain || sim_chance(s, 70) ? 0 : sim_below(s, 3 * NS_PER_S);
-        sim_plan(s, (happening){ .at_ns = 1 + late, .kind = HAPPENS_RETURN, .node = i });
+        if (n->on_demand)
+            plan_executor_event(s, 1 + late, EVENT_EXECUTOR_ADDED, i);
+        else
+            sim_plan(s, (happening){ .at_ns = 1 + late, .kind = HAPPENS_RETURN, .node = i });
+        if (!s->drains || !sim_chance(s, 50))
+            continue;
+        uint64_t drain_ns = 1 + late + sim_below(s, 3 * NS_PER_S);
+        plan_executor_event(s, drain_ns, EVENT_EXECUTOR_DRAIN, i);
+        if (sim_chance(s, 50)) /* and it is back */
+            plan_executor_event(s, drain_ns + sim_below(s, NS_PER_S), EVENT_EXECUTOR_ADDED, i);
     }
-    for (uint32_t i = 0; i < deaths; i++)
-        sim_plan(s, (happening){ .at_ns = 1 + sim_below(s, 4 * NS_PER_S), .kind = HAPPENS_DEATH,
-                                 .node = (uint32_t)sim_below(s, s->node_count) });
+    for (uint32_t i = 0; i < deaths; i++) {
+        happening end = { .at_ns = 1 + sim_below(s, 4 * NS_PER_S), .kind = HAPPENS_DEATH,
+                          .node = (uint32_t)sim_below(s, s->node_count) };
+        if (sim_chance(s, 30)) { /* it is cut off, and given up after a while */
+            happening cut = end;
+            cut.kind = HAPPENS_SILENCE;
+            sim_plan(s, cut);
+            end.at_ns += sim_about(s, NS_PER_S);
+        }
+        sim_plan(s, end);
+    }
 }
 
 static void outbox_clear(node *n)
@@ -50,7 +78,8 @@ void nodes_release(sim *s)
 void node_return(sim *s, uint32_t index)
 {
     node *n = &s->nodes[index];
-    ASSERT(!n->alive);
+    if (n->alive || !n->wanted)
+        return;
     n->alive = true;
     n->incarnation++;
     event *e = event_new(EVENT_EXECUTOR_UP);
@@ -67,7 +96,7 @@ void node_die(sim *s, uint32_t index, const char *why)
     node *n = &s->nodes[index];
     n->alive = false;
     n->queue_count = 0;
-    n->flush_planned = false;
+    n->flush_planned = n->silent = false;
     outbox_clear(n);
     memset(n->slot, 0, sizeof n->slot);
     event *e = event_new(EVENT_EXECUTOR_LOST);
@@ -83,9 +112,28 @@ void node_die(sim *s, uint32_t index, const char *why)
         at_ns = u64_max(at_ns, n->up_ns);
     n->up_ns = at_ns;
     sim_plan_event(s, at_ns, e);
-    if (!n->retires || strcmp(why, "switched off"))
+    e->gone = n->retires && !strcmp(why, "switched off") && sim_chance(s, 50);
+    if (e->gone)
+        n->wanted = false;
+    if (n->wanted && (!n->retires || strcmp(why, "switched off")))
         sim_plan(s, (happening){ .at_ns = at_ns + sim_about(s, 300 * NS_PER_MS),
                                  .kind = HAPPENS_RETURN, .node = index });
+}
+
+/* The backend's part: it starts what is wanted. */
+void node_start_executor(sim *s, uint32_t index)
+{
+    s->nodes[index].wanted = true;
+    sim_plan(s, (happening){ .at_ns = sim_now(s) + sim_about(s, 100 * NS_PER_MS),
+                             .kind = HAPPENS_RETURN, .node = index });
+}
+
+void node_release(sim *s, uint32_t index)
+{
+    node *n = &s->nodes[index];
+    n->wanted = false;
+    if (n->alive)
+        node_die(s, index, "released");
 }
 
 /* -- Outcomes --------------------------------------------------------------------------------- */
@@ -135,10 +183,17 @@ static event *outcomes_copy(const event *from)
     return e;
 }
 
+bool node_lost_its_words(const sim *s, const event *e)
+{
+    return e->kind == EVENT_OUTCOMES && e->incarnation < s->nodes[e->executor].dropped_below;
+}
+
 void node_flush(sim *s, uint32_t index)
 {
     node *n = &s->nodes[index];
     n->flush_planned = false;
+    if (n->silent)
+        return;
     event all = { .executor = index, .incarnation = n->incarnation, .outcomes = n->outbox,
                   .outcome_count = n->outbox_count };
     uint64_t at_ns = sim_now(s) + sim_about(s, s->network_ns);
@@ -215,6 +270,26 @@ void node_cancel(sim *s, uint32_t index, uint32_t stage)
     }
 }
 
+void node_cancel_task(sim *s, uint32_t index, task_id id)
+{
+    node *n = &s->nodes[index];
+    for (size_t i = 0; i < n->queue_count; i++) {
+        if (!task_id_equal(n->queue[i], id))
+            continue;
+        node_say(s, index, id, OUTCOME_CANCELLED);
+        n->queue_count--;
+        memmove(&n->queue[i], &n->queue[i + 1], (n->queue_count - i) * sizeof id);
+        return;
+    }
+    for (uint32_t i = 0; i < n->slots; i++) {
+        node_slot *slot = &n->slot[i];
+        if (!slot->busy || !task_id_equal(slot->id, id) || sim_chance(s, 20))
+            continue;
+        slot->stopping = true;
+        slot_ends_at(s, index, slot, sim_now(s) + sim_about(s, NS_PER_MS));
+    }
+}
+
 /* A worker process is gone, with all that ran in it. */
 static void node_crash(sim *s, uint32_t index, task_id culprit, bool named)
 {
@@ -246,6 +321,8 @@ void node_task_end(sim *s, uint32_t index, uint64_t token)
     task_id id = slot->id;
     sim_task *t = sim_task_of(s, id);
     nature what = t->nature != NATURE_GOOD && t->bad < t->times ? t->nature : NATURE_GOOD;
+    if (n->broken && what == NATURE_GOOD && sim_chance(s, 90))
+        what = NATURE_FAILS;
     if (slot->stopping && what != NATURE_KILLS) {
         node_say(s, index, id, OUTCOME_CANCELLED);
         slot->busy = false;

@@ -184,10 +184,12 @@ static void cancelled_job(event_log *log)
     assert_non_null(spec);
     spec->job_id = 1;
     spec->name = "count";
+    spec->pool = "quick";
     spec->stages[0] = (stage_spec){ .id = 2, .name = "range", .task_count = 8 };
     event_log_job(log, at_us(1300000), spec, &(event_log_job_info){ .action = "count" });
     simple_command(log, 1300000, COMMAND_PLAN, 1, 2);
     launch(log, 1300000, 1, 2, 0, 0);
+    simple_command(log, 1300000, COMMAND_CANCEL_TASK, 1, 2);
     event cancel = { .kind = EVENT_JOB_CANCEL, .job_id = 1 };
     error_set(&cancel.error, RDD_E_CANCELLED, "interrupted");
     event_log_event(log, at_us(1400000), &cancel);
@@ -195,6 +197,8 @@ static void cancelled_job(event_log *log)
     simple_command(log, 6400000, COMMAND_REPLACE, 1, 2);
     outcome_of(log, (answer){ 6400001, 1, 2, 0, 0, OUTCOME_CANCELLED, .run_ns = 5100000000 });
     simple_command(log, 6400001, COMMAND_FORGET, 1, 2);
+    executor_event(log, 6400001, EVENT_EXECUTOR_DRAIN, 1, 0, NULL);
+    simple_command(log, 6400001, COMMAND_RELEASE, 1, 2);
     job_done(log, 6400001, 1, RDD_E_CANCELLED, "interrupted");
     free(spec);
 }
@@ -206,6 +210,8 @@ static void write_scenario(const char *path)
     assert_int_equal(conf_set("task.attempts_max", "2", &err), 0);
     event_log *log = open_log(path);
     start_log(log, words, sizeof words);
+    executor_event(log, 100, EVENT_EXECUTOR_ADDED, 1, 0, NULL);
+    simple_command(log, 100, COMMAND_START, 0, 0);
     executor_event(log, 800, EVENT_EXECUTOR_UP, 0, 0, NULL);
     executor_event(log, 900, EVENT_EXECUTOR_UP, 1, 0, NULL);
     enrich_job(log);

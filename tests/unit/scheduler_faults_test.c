@@ -475,8 +475,8 @@ static void jobs_fail_when_every_executor_is_excluded(void **state)
         up(0, 4);
     }
     assert_failed_with(1, RDD_E_LOST,
-                       "every executor was lost 5 times in a row without finishing a task, the "
-                       "last one: the program does not start here");
+                       "every executor is excluded for 60 s, for it was lost or failed too often: "
+                       "executor 0: the program does not start here");
     submit(2, 1);
     assert_int_equal(error_of(2)->code, RDD_E_LOST);
     referee_tick(&world, world.now_ns + 60 * NS_PER_S);
@@ -502,8 +502,8 @@ static void jobs_wait_for_an_executor_and_then_fail(void **state)
     assert_false(done(1));
     referee_tick(&world, deadline);
     assert_failed_with(1, RDD_E_LOST,
-                       "no executor is left, waited 60 s for one to come up (nodes.wait); the last "
-                       "was lost: cable pulled");
+                       "no executor is left, waited 60 s for one to come up (nodes.wait): "
+                       "executor 0: cable pulled");
     world_end();
 }
 

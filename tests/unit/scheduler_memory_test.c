@@ -120,13 +120,20 @@ static void answer(scene *w, uint32_t executor)
                       .incarnation = w->incarnations[executor], .outcome_count = count });
 }
 
+static uint32_t likes(void *arg UNUSED, uint32_t partition)
+{
+    return partition % (EXECUTORS + 1) < EXECUTORS ? partition % (EXECUTORS + 1) : EXECUTOR_ANY;
+}
+
 static job_spec *two_stages(uint32_t job_id)
 {
     static const uint32_t parents[] = { 0 };
     job_spec *spec = job_spec_new(2);
     assert_non_null(spec);
     spec->job_id = job_id;
-    spec->stages[0] = (stage_spec){ .id = 2 * job_id, .task_count = TASKS / 3 };
+    spec->pool = job_id == 1 ? "first" : NULL;
+    spec->stages[0] = (stage_spec){ .id = 2 * job_id, .task_count = TASKS / 3,
+                                    .preferred = job_id == 1 ? likes : NULL };
     spec->stages[1] = (stage_spec){ .id = 2 * job_id + 1, .task_count = 10, .parents = parents,
                                     .parent_count = 1 };
     return spec;
@@ -135,6 +142,11 @@ static job_spec *two_stages(uint32_t job_id)
 static void play(scene *w)
 {
     scheduler_conf conf = scheduler_conf_default();
+    conf.fair = true;
+    conf.speculation = true; /* of whatever has not come back at once */
+    conf.speculation_min_ns = conf.speculation_quantile = 0;
+    conf.exclude_failures = 3;
+    conf.exclude_ns = NS_PER_MS;
     counting = true;
     w->s = scheduler_new(&conf);
     counting = false;

@@ -26,6 +26,7 @@ typedef struct held_task {
 typedef struct fake_worker {
     bool lives, said_hello, told_to_leave;
     uint32_t slots, serial, next_stream, cancelled_stage;
+    task_id cancelled;
     board *board;
     channel channel;
     streams_out results;
@@ -104,7 +105,10 @@ TEST_HELPER void worker_take_frame(fake_worker *w, const frame *f)
         }
         break;
     case FRAME_PLAN: w->plan_count++; break;
-    case FRAME_CANCEL: assert_int_equal(stage_decode(f, &w->cancelled_stage), 0); break;
+    case FRAME_CANCEL:
+        assert_int_equal(cancel_decode(f, &w->cancelled), 0);
+        w->cancelled_stage = w->cancelled.stage;
+        break;
     case FRAME_CREDIT:
         assert_int_equal(credit_decode(f, &more), 0);
         streams_out_credit(&w->results, f->stream, more);

@@ -75,7 +75,7 @@ static void a_driver_that_makes_no_sense_ends_the_executor(void **state)
 
     sim_begin_raw(&m);
     greet(&m, PROTOCOL_VERSION);
-    stage_append(&m.raw.control, FRAME_CANCEL, 1);
+    cancel_append(&m.raw.control, tasks_of_stage(1));
     expect_bye(&m, "work before settings");
     sim_end(&m);
 
