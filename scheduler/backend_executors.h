@@ -23,6 +23,10 @@ int backend_process_new(backend **ret, uint32_t executors, uint32_t slots, rdd_e
 /* Where executors' lines go instead of stderr; before start(). Called from a thread of its own. */
 void backend_executors_set_log(backend *b, executor_log_print print, void *arg);
 
+struct file_server;
+/* What serves the driver's files to places that are remote; before start(). It outlives b. */
+void backend_executors_set_files(backend *b, struct file_server *files);
+
 /* Records that running tasks of a stage have made, as of the last heartbeats. From any thread. */
 uint64_t backend_executors_records(backend *b, uint32_t stage);
 

@@ -363,6 +363,8 @@ static int backend_of(driver *d, const master *m, rdd_error *err)
     int code = backend_process_new(&d->backend, m->executors, m->slots, err);
     if (code == 0)
         backend_executors_set_log(d->backend, print_lines, d->progress);
+    if (code == 0)
+        backend_executors_set_files(d->backend, d->ctx->files);
     return code;
 }
 

@@ -8,7 +8,9 @@
 #include "conf.h"
 #include "csv_scan.h"
 #include "file_ranges.h"
+#include "file_server.h"
 #include "job.h"
+#include "shared_paths.h"
 #include "transformations.h"
 #include "type.h"
 
@@ -133,6 +135,18 @@ static int spool_stdin(rdd_context *ctx, arena *a, input_file *ret, rdd_error *e
     return code < 0 ? code : input_file_stat(ctx->spools->file.path, "standard input", a, ret, err);
 }
 
+/* Where tasks find a file: at the driver, by its number, or under its name. */
+static int place_file(rdd_context *ctx, arena *a, input_file *file, rdd_error *err)
+{
+    const char *shared;
+    int code = shared_path(file->path, a, &shared, err);
+    if (code == 0 && shared) {
+        file->path = shared;
+        file->place = INPUT_SHARED;
+    }
+    return code < 0 ? code : file_server_add(ctx->files, file, err);
+}
+
 /* All files of a source, in order. */
 static int expand(rdd_context *ctx, const file_source *source, arena *a, buf *files, rdd_error *err)
 {
@@ -150,6 +164,8 @@ static int expand(rdd_context *ctx, const file_source *source, arena *a, buf *fi
         } else {
             code = input_paths_expand(&path, 1, a, &found, &count, err);
         }
+        for (size_t f = 0; code == 0 && f < count; f++)
+            code = place_file(ctx, a, &found[f], err);
         if (code < 0)
             return code;
         buf_append(files, found, count * sizeof *found);
