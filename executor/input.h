@@ -28,6 +28,7 @@ typedef enum input_format {
 typedef enum input_place {
     INPUT_DRIVER, /* on the driver's machine; elsewhere that path is another file */
     INPUT_SHARED, /* on every machine */
+    INPUT_HTTP,   /* behind the URL that is its path */
     INPUT_PLACES,
 } input_place;
 
@@ -40,6 +41,8 @@ typedef struct input_file {
     int64_t mtime_ns;
     input_format format;
     input_place place;
+    bool whole;       /* of INPUT_HTTP: the server does not give parts, and `size` is a guess */
+    const char *version; /* of INPUT_HTTP: what tells it from another there; NULL is "" */
     uint64_t number;  /* by which its driver knows it (scheduler/file_server.h); 0: it does not */
 } input_file;
 

@@ -5,6 +5,7 @@
  * elsewhere opens those that are declared shared, and gets all others from the driver
  * (remote_files.h).
  */
+#include "http_input.h"
 #include "output.h"
 #include "output_part.h"
 #include "remote_files.h"
@@ -27,6 +28,10 @@ static int open_input(input_provider *provider, const input_file *file, uint64_t
                       uint64_t end, input **ret, rdd_error *err)
 {
     const run *r = (run *)(void *)((char *)provider - offsetof(run, inputs));
+    if (file->place == INPUT_HTTP) {
+        http_input_stop stop = { r->cancelled, &r->plan->cancelled };
+        return http_input_open(stop, file, offset, end, ret, err);
+    }
     input_provider *here = NULL;
     if (!remote_of(r))
         here = input_provider_local();
