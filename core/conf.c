@@ -47,6 +47,8 @@ static const conf_key KEYS[] = {
       "that tasks wait before another executor is started; then two, then four" },
     { "input.split_size", CONF_SIZE, "32MiB", 1 << 10, NULL,
       "a large plain file is read in splits of about this many bytes" },
+    { "shared", CONF_TEXT, "", 0, NULL,
+      "directories, as /mnt/nfs,/data, that all nodes see: files there are opened where they are" },
     { "csv.ragged", CONF_CHOICE, "fail", 0, "fail|pad|skip",
       "a CSV row with more or fewer columns than the header: fail; pad or cut it; skip it" },
     { "save.compression", CONF_CHOICE, "none", 0, "none|gz|zst", "of files in a saved directory" },
@@ -84,6 +86,8 @@ static const conf_key KEYS[] = {
       "false",
 #endif
       0, NULL, "batches of one, and everything an operator may not keep is overwritten at once" },
+    { "debug.remote_files", CONF_BOOL, "false", 0, NULL,
+      "executors of local-cluster get the driver's files as those over SSH do" },
     { "debug.seed", CONF_INT, "0", 0, NULL, "of the scheduler's and HTTP's jitter" },
 };
 

@@ -23,11 +23,6 @@ static size_t size_max_of(uint32_t type)
     return type == FRAME_DATA ? FRAME_DATA_MAX : FRAME_CONTROL_MAX;
 }
 
-static bool has_stream(uint32_t type)
-{
-    return type == FRAME_DATA || type == FRAME_CREDIT || type == FRAME_RESET;
-}
-
 static void put_u16(char *at, uint16_t v)
 {
     v = htole16(v);
@@ -71,7 +66,7 @@ static uint64_t get_u64(const char *at)
 
 size_t frame_begin(buf *b, frame_type type, uint64_t stream)
 {
-    ASSERT(has_stream(type) == (stream != 0));
+    ASSERT(frame_has_stream(type) == (stream != 0));
     size_t begin = b->size;
     char *at = buf_reserve(b, FRAME_HEADER_SIZE);
     if (!at)
@@ -190,7 +185,7 @@ static const char *check_header(const char *h)
         return NULL; /* its type and size may mean something else */
     uint32_t type = get_u16(h + AT_TYPE);
     if (type == 0 || type >= FRAME_TYPES || get_u32(h + AT_RESERVED) ||
-        has_stream(type) != (get_u64(h + AT_STREAM) != 0))
+        frame_has_stream(type) != (get_u64(h + AT_STREAM) != 0))
         return "a frame of an unknown type came over the channel";
     if (get_u32(h + AT_SIZE) > size_max_of(type))
         return "a frame past its size limit came over the channel";

@@ -54,6 +54,13 @@ typedef enum frame_type {
     FRAME_TYPES,
 } frame_type;
 
+/* Whether frames of a type belong to a stream; of all others it is 0. */
+static inline bool frame_has_stream(uint32_t type)
+{
+    return type == FRAME_DATA || type == FRAME_CREDIT || type == FRAME_RESET ||
+           type == FRAME_OPEN || type == FRAME_CLOSE;
+}
+
 typedef struct frame {
     frame_type type;
     uint64_t stream;

@@ -46,7 +46,7 @@ typedef struct action {
     int64_t n;
     int64_t first;        /* the partition that task 0 of the stage computes */
     uint64_t seed;
-    bool flag;
+    bool flag;            /* of a save: its directory is seen by every node */
     char delimiter;
     uint8_t compression;  /* of saved parts */
     rdd_str text;

@@ -83,6 +83,7 @@ void setup_encode(buf *b, const executor_setup *s)
     buf_u32(b, s->slots);
     buf_u32(b, s->slots_per_process);
     buf_u32(b, s->worker_serial);
+    buf_u8(b, s->remote);
     buf_sized(b, s->conf.data, s->conf.size);
     frame_end(b, begin);
 }
@@ -95,6 +96,7 @@ int setup_decode(const frame *f, executor_setup *ret)
     s.slots = reader_u32(&r);
     s.slots_per_process = reader_u32(&r);
     s.worker_serial = reader_u32(&r);
+    s.remote = reader_u8(&r) != 0;
     s.conf.data = reader_sized(&r, &s.conf.size);
     if (finished(&r) < 0 || s.slots == 0 || s.slots > SLOTS_MAX)
         return RDD_E_PROTOCOL;
@@ -267,6 +269,78 @@ int outcome_entry_decode(reader *r, outcome *ret, uint64_t *ret_stream, rdd_erro
     }
     *ret = o;
     *ret_stream = stream;
+    return 0;
+}
+
+/* -- Files of the driver ----------------------------------------------------------------------- */
+
+void file_open_append(buf *b, uint64_t stream, const file_open *o)
+{
+    size_t begin = frame_begin(b, FRAME_OPEN, stream);
+    buf_u8(b, (uint8_t)o->use);
+    task_id_encode(b, o->task);
+    buf_u64(b, o->number);
+    buf_u64(b, o->offset);
+    buf_u64(b, o->credit);
+    frame_end(b, begin);
+}
+
+int file_open_decode(const frame *f, file_open *ret)
+{
+    reader r = reader_of(f);
+    uint8_t use = reader_u8(&r);
+    file_open o = { .task = task_id_decode(&r) };
+    o.number = reader_u64(&r);
+    o.offset = reader_u64(&r);
+    o.credit = reader_u64(&r);
+    if (finished(&r) < 0 || use >= FILE_USES || !stream_is_file(f->stream) ||
+        o.offset > INT64_MAX || o.credit > FILE_CREDIT_MAX)
+        return RDD_E_PROTOCOL;
+    o.use = (file_use)use;
+    *ret = o;
+    return 0;
+}
+
+void file_end_append(buf *b, uint64_t stream, const file_end *e)
+{
+    size_t begin = frame_begin(b, FRAME_CLOSE, stream);
+    buf_u8(b, e->complete);
+    buf_u64(b, e->size);
+    buf_u64(b, e->checksum);
+    frame_end(b, begin);
+}
+
+int file_end_decode(const frame *f, file_end *ret)
+{
+    reader r = reader_of(f);
+    file_end e = { .complete = reader_u8(&r) != 0 };
+    e.size = reader_u64(&r);
+    e.checksum = reader_u64(&r);
+    if (finished(&r) < 0 || !stream_is_file(f->stream) || e.size > INT64_MAX)
+        return RDD_E_PROTOCOL;
+    *ret = e;
+    return 0;
+}
+
+void file_answer_append(buf *b, uint64_t stream, uint64_t sent, const rdd_error *why)
+{
+    size_t begin = frame_begin(b, FRAME_CLOSE, stream);
+    buf_u64(b, sent);
+    if (why && why->code)
+        error_encode(b, why);
+    frame_end(b, begin);
+}
+
+int file_answer_decode(const frame *f, uint64_t *ret_sent, rdd_error *ret_why)
+{
+    reader r = reader_of(f);
+    rdd_error why = { .code = RDD_OK };
+    uint64_t sent = reader_u64(&r);
+    if (r.failed || !stream_is_file(f->stream) ||
+        (reader_left(&r) && error_decode(&r, &why) < 0) || finished(&r) < 0)
+        return RDD_E_PROTOCOL;
+    *ret_sent = sent;
+    *ret_why = why;
     return 0;
 }
 

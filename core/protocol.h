@@ -8,12 +8,17 @@
  *   D>S>W     PLAN in pieces, before the first TASKS of its stage; FORGET when the stage is over
  *   D>S>W     TASKS, CANCEL; W>S>D OUTCOMES, each task's exactly once
  *   both      DATA, CREDIT, RESET of streams; HEARTBEAT (D and S); BYE
+ *   W>S>D     OPEN, CLOSE of a file of the driver's; D>S>W CLOSE
  *   S>D       LOG
  *
  * A stream is a blob of known size. Whoever sends it names it in the entry that it belongs to: a
  * task whose payload, an outcome whose result is too large to travel inside. Its bytes follow as
  * DATA, as far as the receiver gave CREDIT. Streams of the driver have ids below
  * STREAM_WORKER_FIRST, those of a worker have the worker's serial number in the upper half.
+ *
+ * A file is a stream that a worker opens, reads or writes, and closes; its id has STREAM_FILE set.
+ * Nobody ever sends a path: a file to be read has a number that its driver gave it, the place of
+ * one to be written follows from the task.
  *
  * Decoders take bytes from outside: they return 0 or RDD_E_PROTOCOL, views point into the frame.
  */
@@ -32,6 +37,7 @@ enum {
 };
 #define PLAN_SIZE_MAX ((size_t)1 << 30)
 #define STREAM_WORKER_FIRST (UINT64_C(1) << 32)
+#define STREAM_FILE (UINT64_C(1) << 31)
 
 typedef struct hello {
     uint32_t protocol;
@@ -51,6 +57,7 @@ typedef struct executor_setup {
     uint32_t slots;             /* of the executor; to a worker: of the worker */
     uint32_t slots_per_process; /* 0: all */
     uint32_t worker_serial;     /* to a worker only */
+    bool remote;                /* no file of the driver's can be opened there */
     rdd_str conf;               /* conf_encode() */
 } executor_setup;
 
@@ -118,6 +125,51 @@ int task_entry_decode(reader *r, task_entry *ret);
  * result_size and nothing else when *ret_stream is not 0. */
 void outcome_entry_encode(buf *b, const outcome *o, uint64_t stream);
 int outcome_entry_decode(reader *r, outcome *ret, uint64_t *ret_stream, rdd_error *err);
+
+/* -- Files of the driver ----------------------------------------------------------------------- */
+
+enum {
+    FILE_CREDIT_FIRST = 64 << 10, /* of a file that is written; it comes with opening it */
+    FILE_CREDIT_MAX = 8 << 20,     /* that may be granted and not used, either way */
+};
+
+static inline bool stream_is_file(uint64_t stream)
+{
+    return (stream & STREAM_FILE) && stream >= STREAM_WORKER_FIRST;
+}
+
+typedef enum file_use {
+    FILE_READ,
+    FILE_WRITE, /* the file of a partition that the task saves */
+    FILE_USES,
+} file_use;
+
+typedef struct file_open {
+    file_use use;
+    task_id task;
+    /* of one that is read: */
+    uint64_t number; /* input_file.number */
+    uint64_t offset;
+    uint64_t credit; /* the first */
+} file_open;
+
+void file_open_append(buf *b, uint64_t stream, const file_open *o);
+int file_open_decode(const frame *f, file_open *ret);
+
+/* What a worker says at the end: nothing more of it is wanted, or all was written. CLOSE may come
+ * before the last DATA, as control frames overtake, so it says how many bytes there are. */
+typedef struct file_end {
+    bool complete;
+    uint64_t size, checksum; /* of what was written */
+} file_end;
+
+void file_end_append(buf *b, uint64_t stream, const file_end *e);
+int file_end_decode(const frame *f, file_end *ret);
+
+/* What the driver says: how writing went, or why no more than `sent` bytes can be read. `why` NULL
+ * or code RDD_OK: all is well. */
+void file_answer_append(buf *b, uint64_t stream, uint64_t sent, const rdd_error *why);
+int file_answer_decode(const frame *f, uint64_t *ret_sent, rdd_error *ret_why);
 
 /* -- Small ones -------------------------------------------------------------------------------- */
 

@@ -88,12 +88,20 @@ static bool make_multi(wire *w)
     return true;
 }
 
-int wire_new(wire **ret, rdd_str ca_bundle, rdd_error *err)
+int http_curl_init(rdd_error *err)
 {
     pthread_once(&curl_once, init_curl);
-    if (curl_status != CURLE_OK)
-        return error_set(err, RDD_E_MEMORY, "libcurl does not start: %s",
-                         curl_easy_strerror(curl_status));
+    if (curl_status == CURLE_OK)
+        return 0;
+    return error_set(err, RDD_E_MEMORY, "libcurl does not start: %s",
+                     curl_easy_strerror(curl_status));
+}
+
+int wire_new(wire **ret, rdd_str ca_bundle, rdd_error *err)
+{
+    int started = http_curl_init(err);
+    if (started < 0)
+        return started;
     wire *w = calloc(1, sizeof *w);
     if (!w)
         return error_set_memory(err, "starting an HTTP engine");

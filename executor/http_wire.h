@@ -60,6 +60,9 @@ typedef struct exchange {
     bool back;                 /* it came back, or will from the next step */
 } exchange;
 
+/* Before anything else of libcurl's, as often as you like. */
+int http_curl_init(rdd_error *err);
+
 /* `ca_bundle`: PEM certificates to trust instead of the system's, or size 0; outlives the wire. */
 int wire_new(wire **ret, rdd_str ca_bundle, rdd_error *err);
 void *wire_free(wire *w);

@@ -28,26 +28,31 @@ struct local_provider {
 /* Linux transfers no more than this in one call. */
 #define READ_MAX MIB(1024)
 
-static ssize_t local_read(input *in, void *data, size_t size, rdd_error *err)
+ssize_t input_fd_read(int fd, const input_file *file, uint64_t offset, void *data, size_t size,
+                      rdd_error *err)
 {
-    struct local_input *local = (struct local_input *)in;
-    const input_file *file = in->file;
-    if (in->offset >= file->size)
+    if (offset >= file->size)
         return 0;
-    size = size_min((size_t)u64_min(size, file->size - in->offset), READ_MAX);
+    size = size_min((size_t)u64_min(size, file->size - offset), READ_MAX);
     ssize_t got;
     do
-        got = pread(local->fd, data, size, (off_t)in->offset);
+        got = pread(fd, data, size, (off_t)offset);
     while (got < 0 && errno == EINTR);
     if (got < 0)
         return error_set_errno(err, RDD_E_IO, errno, "%s: cannot read at byte %" PRIu64, file->name,
-                               in->offset);
+                               offset);
     if (got == 0)
         return error_set(err, RDD_E_INPUT,
                          "%s: shrank to %" PRIu64 " bytes while it was read; it had %" PRIu64
                          " when the job began",
-                         file->name, in->offset, file->size);
+                         file->name, offset, file->size);
     return got;
+}
+
+static ssize_t local_read(input *in, void *data, size_t size, rdd_error *err)
+{
+    struct local_input *local = (struct local_input *)in;
+    return input_fd_read(local->fd, in->file, in->offset, data, size, err);
 }
 
 static void local_close(input *in)
@@ -84,17 +89,26 @@ static int local_check(const input_file *file, int fd, bool exact, rdd_error *er
     return 0;
 }
 
+int input_fd_open(const input_file *file, bool exact, rdd_error *err)
+{
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return error_set_errno(err, RDD_E_IO, errno, "%s: cannot open", file->name);
+    int code = local_check(file, fd, exact, err);
+    if (code == 0)
+        return fd;
+    close(fd);
+    return code;
+}
+
 static int local_open(input_provider *provider, const input_file *file, uint64_t offset,
                       uint64_t end, input **ret, rdd_error *err)
 {
     (void)end; /* the kernel reads ahead on its own */
     bool exact = ((struct local_provider *)provider)->exact;
-    CLEANUP(closep) int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    CLEANUP(closep) int fd = input_fd_open(file, exact, err);
     if (fd < 0)
-        return error_set_errno(err, RDD_E_IO, errno, "%s: cannot open", file->name);
-    int code = local_check(file, fd, exact, err);
-    if (code)
-        return code;
+        return fd;
     struct local_input *local = malloc(sizeof *local);
     if (!local)
         return error_set_memory(err, "opening a file");
@@ -206,6 +220,11 @@ void input_file_encode(buf *b, const input_file *file)
     buf_sized(b, file->name, strlen(file->name));
     buf_u64(b, file->size);
     buf_u64(b, (uint64_t)file->mtime_ns);
+    const char *version = file->version ? file->version : "";
+    buf_sized(b, version, strlen(version));
+    buf_u8(b, file->whole);
+    buf_u64(b, file->number);
+    buf_u8(b, (uint8_t)file->place);
     buf_u8(b, (uint8_t)file->format);
 }
 
@@ -224,10 +243,18 @@ int input_file_decode(reader *r, arena *a, input_file *ret, rdd_error *err)
     file.name = decode_text(r, a);
     file.size = reader_u64(r);
     file.mtime_ns = (int64_t)reader_u64(r);
+    file.version = decode_text(r, a);
+    uint8_t whole = reader_u8(r);
+    file.number = reader_u64(r);
+    uint8_t place = reader_u8(r);
     uint8_t format = reader_u8(r);
-    if (r->failed || !file.path || !file.name || format > INPUT_ZSTD || file.size > INT64_MAX)
+    bool texts = file.path && file.name && file.version;
+    if (r->failed || !texts || format > INPUT_ZSTD || file.size > INT64_MAX ||
+        place >= INPUT_PLACES || whole > 1)
         return error_set(err, RDD_E_PROTOCOL, "a malformed file description came over the wire");
     file.format = (input_format)format;
+    file.place = (input_place)place;
+    file.whole = whole;
     *ret = file;
     return 0;
 }

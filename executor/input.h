@@ -24,6 +24,14 @@ typedef enum input_format {
     INPUT_ZSTD,
 } input_format;
 
+/* Where a file can be opened. */
+typedef enum input_place {
+    INPUT_DRIVER, /* on the driver's machine; elsewhere that path is another file */
+    INPUT_SHARED, /* on every machine */
+    INPUT_HTTP,   /* behind the URL that is its path */
+    INPUT_PLACES,
+} input_place;
+
 /* A file as the driver saw it when it expanded a path (input_paths.h). Plain data, crosses the
  * wire. It must outlive every input that is open on it. */
 typedef struct input_file {
@@ -32,6 +40,10 @@ typedef struct input_file {
     uint64_t size;    /* bytes as stored, so compressed ones if `format` says so */
     int64_t mtime_ns;
     input_format format;
+    input_place place;
+    bool whole;       /* of INPUT_HTTP: the server does not give parts, and `size` is a guess */
+    const char *version; /* of INPUT_HTTP: what tells it from another there; NULL is "" */
+    uint64_t number;  /* by which its driver knows it (scheduler/file_server.h); 0: it does not */
 } input_file;
 
 /* The end of a range that reaches to the end of the file, wherever that is. */
@@ -68,6 +80,12 @@ struct input_provider {
  * another size or mtime means another file, and an error. Neither is ever closed. */
 input_provider *input_provider_local(void);
 input_provider *input_provider_shared(void);
+
+/* What input_provider_local() does, for whoever reads at many places of one descriptor: opens and
+ * checks; reads as input_ops.read at `offset`. A descriptor, or a negative code. */
+int input_fd_open(const input_file *file, bool exact, rdd_error *err) MUST_CHECK;
+ssize_t input_fd_read(int fd, const input_file *file, uint64_t offset, void *data, size_t size,
+                      rdd_error *err) MUST_CHECK;
 
 /* Opens the content of `file`: decompressed if its format says so, and then `offset` must be 0. */
 int input_open(input_provider *provider, const input_file *file, uint64_t offset, uint64_t end,

@@ -72,11 +72,6 @@ void run_count_up(run *r, const char *name, size_t name_size, int64_t by)
     r->counters = c;
 }
 
-input_provider *run_inputs(run *r UNUSED)
-{
-    return input_provider_local();
-}
-
 /* ---- operators ---------------------------------------------------------------------------- */
 
 void op_task_init(op_task *t, run *r, const plan_node *node, const rdd_op *op, arena *scratch,

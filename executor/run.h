@@ -52,6 +52,7 @@ typedef struct run {
     size_t shared_size;   /* what tees hold for readers that are behind */
     counter *counters;
     struct http_state *http_states; /* calls.c */
+    input_provider inputs; /* run_inputs() */
 } run;
 
 /* Fails the run, unless it has failed before; gives -1, so that iterators return it. */
@@ -67,8 +68,11 @@ rdd_str run_payload(const run *r, uint32_t node, int64_t partition);
 
 void run_count_up(run *r, const char *name, size_t name_size, int64_t by);
 
-/* The slot's files, as all sources read them. */
+/* The files of sources, and the file of a partition that is saved, wherever they are
+ * (run_files.c). `shown` outlives the output. */
 input_provider *run_inputs(run *r);
+struct output;
+int run_output_create(run *r, const char *shown, struct output **ret, rdd_error *err) MUST_CHECK;
 
 /* What an operator gets as its rdd_task: its own failure state and memory. `base` comes first. */
 typedef struct op_task {

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "error.h"
 #include "iterator.h"
+#include "remote_files.h"
 #include "runner_parts.h"
 #include "sink.h"
 
@@ -147,6 +148,13 @@ void runner_cancel(runner *r, task_id id)
     if (hit && r->http)
         runner_http_cancel(r);
     pthread_mutex_unlock(&r->mutex);
+    if (hit && r->files)
+        remote_files_wake(r->files);
+}
+
+void runner_set_files(runner *r, struct remote_files *files)
+{
+    r->files = files;
 }
 
 int runner_new(runner **ret, slot_state *state, rdd_error *err)

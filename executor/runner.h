@@ -26,6 +26,11 @@ typedef struct slot_state {
 int runner_new(runner **ret, slot_state *state, rdd_error *err);
 void *runner_free(runner *r);
 
+/* The driver's files are not here: its tasks read and write them through `files`, which outlives
+ * the runner. Before the first task. */
+struct remote_files;
+void runner_set_files(runner *r, struct remote_files *files);
+
 /* Runs `task` of `plan` to its end. Never fails itself: what goes wrong is in the outcome. */
 void runner_run(runner *r, const plan *p, const task_spec *task, outcome *ret);
 

@@ -15,6 +15,7 @@ struct runner {
     arena memory; /* task lifetime */
     buf result;
     atomic_bool cancelled;
+    struct remote_files *files; /* NULL: the driver's files can be opened */
     pthread_mutex_t mutex;
     /* under the mutex */
     bool busy;

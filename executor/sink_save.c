@@ -306,15 +306,10 @@ static int save_open(save *s)
     s->act = &r->plan->act;
     s->type = r->plan->nodes[r->plan->node_count - 1].type;
     s->shown = arena_copy(r->memory, s->act->zero.data, s->act->zero.size);
-    char name[PART_NAME_MAX];
-    output_part_name(name, r->id.partition, r->id.attempt);
-    rdd_str staging = s->act->text;
-    char *path = arena_format(r->memory, "%.*s/%s", (int)staging.size, staging.data, name);
-    if (!s->shown || !path)
+    if (!s->shown)
         return run_fail_memory(r, "opening an output");
     rdd_error err;
-    unlink(path); /* left behind by this attempt's process, if it has crashed */
-    if (output_file_create(path, s->shown, true, &s->out, &err) < 0 ||
+    if (run_output_create(r, s->shown, &s->out, &err) < 0 ||
         output_compress(&s->out, (compression)s->act->compression, &err) < 0)
         return run_fail_with(r, &err);
     if (s->act->kind != ACTION_SAVE_CSV)

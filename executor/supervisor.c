@@ -40,6 +40,7 @@ static void release_worker(worker *w)
     free(w->tasks);
     free(w->results.items);
     free(w->payloads.items);
+    free(w->files.items);
 }
 
 void *supervisor_free(supervisor *s)
@@ -176,6 +177,7 @@ static void take_setup(supervisor *s, const frame *f)
     s->set_up = true;
     s->executor = setup.executor;
     s->incarnation = setup.incarnation;
+    s->remote = setup.remote;
     s->kill_grace_ns = (uint64_t)conf_int("task.kill_grace") * NS_PER_MS;
     /* Side effects must have stopped before the driver gives the tasks to others. */
     uint64_t timeout_ns = (uint64_t)conf_int("executor.timeout") * NS_PER_MS;
@@ -229,13 +231,13 @@ static void take_driver_frame(supervisor *s, const frame *f)
         return;
     case FRAME_DATA:
     case FRAME_CREDIT:
-    case FRAME_RESET: supervisor_relay(s, NULL, f); return;
+    case FRAME_RESET:
+    case FRAME_CLOSE: supervisor_relay(s, NULL, f); return;
     case FRAME_HEARTBEAT: return; /* that it came is all it says */
     case FRAME_BYE: take_bye(s); return;
     case FRAME_OUTCOMES:
     case FRAME_LOG:
     case FRAME_OPEN:
-    case FRAME_CLOSE:
     case FRAME_LEASE:
     case FRAME_JOURNAL:
     case FRAME_TYPES: break;
@@ -291,10 +293,11 @@ void supervisor_worker_started(supervisor *s, uint32_t index, const board *b, ui
     w->ready = w->useful = w->kill_wanted = w->killed = w->cancel_kill = false;
     w->kill_reason.code = RDD_OK;
     w->plan_count = w->task_first = w->task_count = 0;
-    w->results.count = w->payloads.count = 0;
+    w->results.count = w->payloads.count = w->files.count = 0;
     w->handing = (batch){ .out = &w->channel.control, .type = FRAME_TASKS };
     executor_setup setup = { .executor = s->executor, .incarnation = s->incarnation,
                              .slots = w->slots, .worker_serial = w->serial,
+                             .remote = s->remote,
                              .conf = { s->conf_size, s->conf } };
     setup_encode(&w->channel.control, &setup);
     settle(s);
@@ -344,7 +347,9 @@ static void take_worker_frame(supervisor *s, worker *w, const frame *f)
     case FRAME_OUTCOMES: supervisor_take_outcomes(s, w, f); return;
     case FRAME_DATA:
     case FRAME_CREDIT:
-    case FRAME_RESET: supervisor_relay(s, w, f); return;
+    case FRAME_RESET:
+    case FRAME_OPEN:
+    case FRAME_CLOSE: supervisor_relay(s, w, f); return;
     default:
         error_set(&err, RDD_E_PROTOCOL, "it sent a frame of type %d", (int)f->type);
         supervisor_kill_worker(w, &err);

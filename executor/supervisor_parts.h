@@ -2,6 +2,7 @@
  *
  *   supervisor.c         life: the driver's frames, workers' starts, time, commands
  *   supervisor_tasks.c   tasks to workers, outcomes and streams back
+ *   supervisor_files.c   files of the driver that workers have open
  *   supervisor_end.c     what the end of a worker means
  */
 #ifndef RDD_SUPERVISOR_PARTS_H
@@ -22,6 +23,7 @@ typedef struct relay {
     uint64_t id;
     size_t left;    /* bytes that have not come yet */
     size_t granted; /* of them, how many may */
+    file_use use;   /* of a file; how long that is nobody knows before */
 } relay;
 
 typedef struct relays {
@@ -59,6 +61,7 @@ typedef struct worker {
     handed_task *tasks;       /* it has: tasks[task_first …], oldest first */
     size_t task_first, task_count, task_capacity;
     relays results, payloads; /* streams out of it and into it */
+    relays files;             /* that it reads and writes */
     batch handing;            /* tasks on their way into its channel */
 } worker;
 
@@ -70,6 +73,7 @@ struct supervisor {
     uint64_t next_heartbeat_ns;
     bool greeted, set_up;
     uint32_t executor, incarnation;
+    bool remote;               /* from SETUP, for its workers */
     char *conf;
     size_t conf_size;
     uint64_t kill_grace_ns;
@@ -114,6 +118,11 @@ void supervisor_add_outcome(supervisor *s, const outcome *o);
 void supervisor_relay(supervisor *s, worker *from, const frame *f);
 void supervisor_drop_streams(supervisor *s, worker *w);
 bool worker_take_task(worker *w, task_id id); /* off its list */
+
+/* supervisor_files.c */
+void supervisor_file_from_worker(supervisor *s, worker *w, const frame *f);
+bool supervisor_file_from_driver(supervisor *s, const frame *f); /* false: past what was agreed */
+void supervisor_reset_files(supervisor *s, worker *w);
 
 /* supervisor_end.c */
 void supervisor_judge_end(supervisor *s, worker *w, const worker_end *end);

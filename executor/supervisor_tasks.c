@@ -363,16 +363,18 @@ static void relay_from_worker(supervisor *s, worker *w, const frame *f)
         fine = relay_data(&w->results, f, &s->driver);
     else if (f->type == FRAME_CREDIT)
         fine = relay_credit(&w->payloads, f, supervisor_out(s));
-    else
+    else if (f->type == FRAME_RESET)
         relay_reset(is_stream_of(w, f->stream) ? &w->results : &w->payloads, f,
                     supervisor_out(s));
+    else
+        fine = false; /* OPEN, CLOSE of what is no file */
     if (!fine)
         distrust(w, "bytes or credit past what was agreed");
 }
 
 static void relay_from_driver(supervisor *s, const frame *f)
 {
-    bool fine = true;
+    bool fine = f->type != FRAME_CLOSE; /* of what is no file */
     for (uint32_t i = 0; i < s->worker_count && fine; i++) {
         worker *w = &s->workers[i];
         bool result = f->stream >= STREAM_WORKER_FIRST;
@@ -382,7 +384,7 @@ static void relay_from_driver(supervisor *s, const frame *f)
             fine = relay_data(&w->payloads, f, &w->channel);
         else if (f->type == FRAME_CREDIT)
             fine = relay_credit(&w->results, f, &w->channel.control);
-        else
+        else if (f->type == FRAME_RESET)
             relay_reset(result ? &w->results : &w->payloads, f, &w->channel.control);
     }
     if (!fine)
@@ -391,9 +393,14 @@ static void relay_from_driver(supervisor *s, const frame *f)
 
 void supervisor_relay(supervisor *s, worker *from, const frame *f)
 {
-    if (from)
+    bool file = stream_is_file(f->stream);
+    if (file && from)
+        supervisor_file_from_worker(s, from, f);
+    else if (file && !supervisor_file_from_driver(s, f))
+        refuse(s, "bytes or credit of a file past what was agreed");
+    else if (!file && from)
         relay_from_worker(s, from, f);
-    else
+    else if (!file)
         relay_from_driver(s, f);
 }
 
@@ -404,4 +411,5 @@ void supervisor_drop_streams(supervisor *s, worker *w)
     for (size_t i = 0; i < w->payloads.count; i++)
         frame_append(supervisor_out(s), FRAME_RESET, w->payloads.items[i].id, NULL, 0);
     w->results.count = w->payloads.count = 0;
+    supervisor_reset_files(s, w);
 }

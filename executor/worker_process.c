@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "conf.h"
 #include "protocol.h"
+#include "remote_files.h"
 #include "stream.h"
 #include "worker_slots.h"
 
@@ -35,6 +36,7 @@ typedef struct talker {
     board *board;
     size_t board_size;
     worker_slots *slots;       /* NULL until SETUP */
+    remote_files *files;       /* NULL where the driver's files can be opened */
     slot_state **states;       /* for the crash handler; as long as the process */
     streams_out results;
     streams_in payloads;       /* owner: the task_id, heap */
@@ -75,8 +77,10 @@ static void take_setup(talker *t, const frame *f)
         give_up(err.message);
     install_crash_handler(t, setup.slots);
     crash_thread_enter(CRASH_NO_SLOT);
-    if (worker_slots_new(&t->slots, setup.slots, setup.worker_serial, t->board, t->wake_fd,
-                         &err) < 0)
+    if ((setup.remote &&
+         remote_files_new(&t->files, setup.worker_serial, t->wake_fd, &err) < 0) ||
+        worker_slots_new(&t->slots, setup.slots, setup.worker_serial, t->board, t->wake_fd,
+                         t->files, &err) < 0)
         give_up(err.message);
     hello h = { .protocol = PROTOCOL_VERSION, .pid = (uint32_t)getpid() };
     hello_encode(&t->channel.control, &h);
@@ -208,11 +212,24 @@ static void take_cancel(talker *t, const frame *f)
     cancel(t, which);
 }
 
+static void take_file_frame(talker *t, const frame *f)
+{
+    rdd_error err;
+    if (!t->files)
+        give_up("a file that it did not ask for");
+    if (remote_files_take(t->files, f, &err) < 0)
+        give_up(err.message);
+}
+
 static void take_frame(talker *t, const frame *f)
 {
     uint64_t more;
     if (!t->slots && f->type != FRAME_SETUP && f->type != FRAME_BYE)
         give_up("work before settings");
+    if (stream_is_file(f->stream)) {
+        take_file_frame(t, f);
+        return;
+    }
     switch (f->type) {
     case FRAME_SETUP: take_setup(t, f); return;
     case FRAME_PLAN: take_plan(t, f); return;
@@ -287,6 +304,8 @@ static bool send_ready(talker *t)
     channel_io io = CHANNEL_MOVED;
     while (io == CHANNEL_MOVED) {
         streams_out_pump(&t->results, &t->channel);
+        if (t->files)
+            remote_files_pump(t->files, &t->channel);
         if (!channel_has_output(&t->channel))
             break;
         io = channel_write(&t->channel, t->fd);
@@ -332,6 +351,7 @@ static int leave(talker *t)
     if (t->slots && !worker_slots_stop(t->slots))
         _exit(0);
     crash_thread_leave();
+    remote_files_free(t->files);
     streams_out_release(&t->results);
     for (stream_in *s; (s = streams_in_take_first(&t->payloads));) {
         free(s->owner);

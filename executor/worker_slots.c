@@ -53,6 +53,7 @@ struct worker_slots {
     uint32_t count, started;
     uint32_t serial;
     int wake_fd;
+    remote_files *files;
     pthread_mutex_t mutex;
     pthread_cond_t work;
     /* under the mutex */
@@ -117,7 +118,7 @@ static uint64_t detach_result_locked(worker_slots *w, outcome *o)
         w->results = results;
         w->result_capacity = capacity;
     }
-    uint64_t id = (uint64_t)w->serial << 32 | ++w->next_stream;
+    uint64_t id = (uint64_t)w->serial << 32 | (++w->next_stream & (uint32_t)(STREAM_FILE - 1));
     w->results[w->result_count++] =
         (ready_result){ id, o->id.stage, o->result_size, TAKE(o->result_heap) };
     w->results_waiting += o->result_size;
@@ -401,8 +402,10 @@ static void enter_slot(slot *s)
         error_set_memory(&err, "starting a slot");
     else
         code = runner_new(&s->runner, s->state, &err);
-    if (code == 0)
+    if (code == 0) {
+        runner_set_files(s->runner, s->all->files);
         return;
+    }
     fprintf(stderr, "rdd: a worker ends: %s\n", err.message);
     _exit(3);
 }
@@ -484,7 +487,7 @@ static void join_slots(worker_slots *w)
 }
 
 int worker_slots_new(worker_slots **ret, uint32_t count, uint32_t serial, board *b, int wake_fd,
-                     rdd_error *err)
+                     remote_files *files, rdd_error *err)
 {
     worker_slots *w = calloc(1, sizeof *w);
     slot *slots = calloc(count, sizeof *slots);
@@ -494,7 +497,7 @@ int worker_slots_new(worker_slots **ret, uint32_t count, uint32_t serial, board 
         return error_set_memory(err, "starting slots");
     }
     *w = (worker_slots){ .slots = slots, .count = count, .serial = serial, .wake_fd = wake_fd,
-                         .taker_sleeps = true };
+                         .files = files, .taker_sleeps = true };
     w->ready_batch = (batch){ .out = &w->ready, .type = FRAME_OUTCOMES };
     pthread_mutex_init(&w->mutex, NULL);
     pthread_cond_init(&w->work, NULL);

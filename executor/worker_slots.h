@@ -8,13 +8,15 @@
 #define RDD_WORKER_SLOTS_H
 
 #include "board.h"
+#include "remote_files.h"
 #include "stream.h"
 
 typedef struct worker_slots worker_slots;
 
-/* Starts `count` threads; `wake_fd` is an eventfd that the talking thread polls. */
+/* Starts `count` threads; `wake_fd` is an eventfd that the talking thread polls. `files` outlives
+ * them; NULL where the driver's files can be opened. */
 int worker_slots_new(worker_slots **ret, uint32_t count, uint32_t serial, board *b, int wake_fd,
-                     rdd_error *err);
+                     remote_files *files, rdd_error *err);
 
 /* A stage's plan, which is taken over; NULL and why when it cannot be read. */
 int worker_slots_add_plan(worker_slots *w, uint32_t stage, plan *p, const rdd_error *why);

@@ -16,16 +16,6 @@ static executors_backend *of(backend *b)
 
 /* -- What the scheduler wants ------------------------------------------------------------------ */
 
-static void wake_locked(executor *e)
-{
-    if (!e->sleeping)
-        return;
-    e->sleeping = false;
-    uint64_t one = 1;
-    ssize_t written = write(e->wake_fd, &one, sizeof one);
-    (void)written; /* full means that it wakes up anyway */
-}
-
 static void executors_plan(backend *base, uint32_t stage, rdd_str plan)
 {
     executors_backend *b = of(base);
@@ -62,7 +52,7 @@ static void executors_forget(backend *base, uint32_t stage)
         pthread_mutex_lock(&e->mutex);
         if (e->connection) {
             connection_forget(e->connection, stage);
-            wake_locked(e);
+            executor_wake_locked(e);
         }
         pthread_mutex_unlock(&e->mutex);
     }
@@ -89,7 +79,7 @@ static void executors_launch(backend *base, uint32_t number, uint32_t incarnatio
     if (!e)
         return;
     connection_launch(e->connection, tasks, count);
-    wake_locked(e);
+    executor_wake_locked(e);
     pthread_mutex_unlock(&e->mutex);
 }
 
@@ -99,7 +89,7 @@ static void executors_cancel(backend *base, uint32_t number, uint32_t incarnatio
     if (!e)
         return;
     connection_cancel(e->connection, stage);
-    wake_locked(e);
+    executor_wake_locked(e);
     pthread_mutex_unlock(&e->mutex);
 }
 
@@ -150,7 +140,7 @@ static void executors_replace(backend *base, uint32_t number, uint32_t incarnati
     if (!e)
         return;
     e->replace = true;
-    wake_locked(e);
+    executor_wake_locked(e);
     pthread_mutex_unlock(&e->mutex);
 }
 
@@ -291,6 +281,11 @@ void backend_executors_set_log(backend *base, executor_log_print print, void *ar
 {
     of(base)->print = print;
     of(base)->print_arg = arg;
+}
+
+void backend_executors_set_files(backend *base, struct file_server *files)
+{
+    of(base)->files = files;
 }
 
 uint64_t backend_executors_records(backend *base, uint32_t stage)

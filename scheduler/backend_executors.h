@@ -27,6 +27,10 @@ void backend_executors_on_demand(backend *b);
 /* Where executors' lines go instead of stderr; before start(). Called from a thread of its own. */
 void backend_executors_set_log(backend *b, executor_log_print print, void *arg);
 
+struct file_server;
+/* What serves the driver's files to places that are remote; before start(). It outlives b. */
+void backend_executors_set_files(backend *b, struct file_server *files);
+
 /* Records that running tasks of a stage have made, as of the last heartbeats. From any thread. */
 uint64_t backend_executors_records(backend *b, uint32_t stage);
 

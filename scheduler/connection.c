@@ -354,11 +354,28 @@ static void take_bye(connection *c, const frame *f)
     fail(c, &why);
 }
 
+static void take_file_frame(connection *c, const frame *f)
+{
+    rdd_error err;
+    if (!c->options.files.take) {
+        fail_protocol(c, "a wish for a file, which it can open itself");
+        return;
+    }
+    if (c->options.files.take(c->options.files.arg, f, &err) == 0)
+        return;
+    error_prefix(&err, "%s sent ", c->name);
+    fail(c, &err);
+}
+
 static void take_frame(connection *c, const frame *f)
 {
     uint64_t more;
     if (c->phase == GREETING && f->type != FRAME_HELLO && f->type != FRAME_BYE) {
         fail_protocol(c, "something else than a greeting");
+        return;
+    }
+    if (stream_is_file(f->stream)) {
+        take_file_frame(c, f);
         return;
     }
     switch (f->type) {
@@ -431,6 +448,8 @@ void connection_pump(connection *c)
         stream_in_free(failed);
     } while (true);
     streams_out_pump(&c->payloads, &c->channel);
+    if (c->options.files.pump && c->phase == UP)
+        c->options.files.pump(c->options.files.arg, &c->channel);
     if (channel_failed(&c->channel))
         fail_memory(c);
 }

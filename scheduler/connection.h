@@ -18,6 +18,14 @@
 
 typedef struct connection connection;
 
+/* What serves the driver's files (file_server.h): frames of file streams go in, what is ready for
+ * them comes out. */
+typedef struct connection_files {
+    int (*take)(void *arg, const frame *f, rdd_error *err);
+    void (*pump)(void *arg, channel *c);
+    void *arg;
+} connection_files;
+
 typedef struct connection_options {
     const char *name;        /* "executor 1", for messages and before lines; copied */
     executor_setup setup;    /* its conf is copied */
@@ -28,6 +36,7 @@ typedef struct connection_options {
     uint64_t start_timeout_ns; /* the same for its first answer */
     size_t result_max;       /* of one task, in bytes */
     size_t skip_max;         /* foreign bytes before its first frame */
+    connection_files files;  /* for an executor that is remote; otherwise zeros */
 } connection_options;
 
 int connection_new(connection **ret, const connection_options *options, uint64_t now_ns,

@@ -4,6 +4,7 @@
 #include "conf.h"
 #include "driver.h"
 #include "entry.h"
+#include "file_server.h"
 #include "input_paths.h"
 #include "interrupt.h"
 #include "registry.h"
@@ -50,7 +51,7 @@ static rdd_context *context_new(const char *program, rdd_error *err)
     }
     rdd_context *ctx = calloc(1, sizeof *ctx);
     char *name = strdup(program);
-    if (!ctx || !name) {
+    if (!ctx || !name || file_server_new(&ctx->files, NULL) < 0) {
         free(ctx);
         free(name);
         error_set_memory(err, "starting");
@@ -65,8 +66,8 @@ rdd_context *rdd_init(int *argc, char **argv)
     static const char *const NO_NAME = "rdd";
     const char *program = argc && *argc > 0 && argv && argv[0] ? base_name(argv[0]) : NO_NAME;
     rdd_error err;
-    void *frame[1];
-    backtrace(frame, 1); /* loads libgcc_s now: a crash handler must not */
+    void *first[1];
+    backtrace(first, 1); /* loads libgcc_s now: a crash handler must not */
     if (registry_seal(&err) < 0)
         give_up(program, &err);
     if (argc && argv)
@@ -107,6 +108,7 @@ static void context_free(rdd_context *ctx)
         next = c->next;
         free(c);
     }
+    file_server_free(ctx->files);
     spools_free(ctx->spools);
     arena_release(&ctx->memory);
     pthread_mutex_destroy(&ctx->mutex);

@@ -32,6 +32,7 @@ typedef struct master {
 } master;
 
 struct driver;
+struct file_server;
 
 /* A block of memory that holds one action's result, until rdd_free or the end. */
 typedef struct kept_result {
@@ -69,6 +70,7 @@ struct rdd_context {
     atomic_uint saves;             /* that have a staging directory: ^C lets them remove it */
 
     /* constant after rdd_init */
+    struct file_server *files;     /* serves them to executors that cannot open them */
     master master;
     explain_mode explain;
     verbosity verbosity;

@@ -461,6 +461,8 @@ static int backend_of(driver *d, const master *m, rdd_error *err)
     }
     if (code == 0)
         backend_executors_set_log(d->backend, print_lines, d->progress);
+    if (code == 0)
+        backend_executors_set_files(d->backend, d->ctx->files);
     if (code == 0 && driver_is_elastic(d->ctx))
         backend_executors_on_demand(d->backend);
     return code;

@@ -46,6 +46,16 @@ static void post_lost(executor *e, uint32_t slots, loss how, const rdd_error *wh
     post(e, ev);
 }
 
+void executor_wake_locked(executor *e)
+{
+    if (!e->sleeping)
+        return;
+    e->sleeping = false;
+    uint64_t one = 1;
+    ssize_t written = write(e->wake_fd, &one, sizeof one);
+    (void)written; /* full means that it wakes up anyway */
+}
+
 /* -- Lines ------------------------------------------------------------------------------------- */
 
 static void log_lines(executor *e, connection *c)
@@ -85,6 +95,25 @@ static void log_bad_end(executor *e, const char *how)
 
 /* -- One incarnation --------------------------------------------------------------------------- */
 
+/* From threads of the file server: something is ready. */
+static void wake_for_files(void *arg)
+{
+    executor *e = arg;
+    pthread_mutex_lock(&e->mutex);
+    executor_wake_locked(e);
+    pthread_mutex_unlock(&e->mutex);
+}
+
+static int take_file_frame(void *arg, const frame *f, rdd_error *err)
+{
+    return file_client_take(arg, f, err);
+}
+
+static void pump_files(void *arg, channel *c)
+{
+    file_client_pump(arg, c);
+}
+
 static int open_connection(executor *e, connection **ret, rdd_error *err)
 {
     executors_backend *b = e->backend;
@@ -101,6 +130,13 @@ static int open_connection(executor *e, connection **ret, rdd_error *err)
         .result_max = (size_t)conf_int("driver.result_max"),
         .skip_max = FRAME_SKIP_MAX,
     };
+    if (e->place->remote && b->files) {
+        int code = file_client_new(&e->files, b->files, wake_for_files, e, err);
+        if (code < 0)
+            return code;
+        options.setup.remote = true;
+        options.files = (connection_files){ take_file_frame, pump_files, e->files };
+    }
     if (getrandom(&options.nonce, sizeof options.nonce, 0) != sizeof options.nonce)
         options.nonce = clock_now_ns();
     return connection_new(ret, &options, clock_now_ns(), err);
@@ -315,6 +351,7 @@ static start_failure run_incarnation(executor *e, uint32_t *ret_slots, rdd_error
     end_link(e, c, why);
     failure = c && connection_is_stale(c) && !is_stale(e, c) ? START_NEVER : START_AGAIN;
     connection_free(c);
+    file_client_free(TAKE(e->files));
     return failure;
 }
 

@@ -9,6 +9,7 @@
 #include "backend_executors.h"
 #include "buf.h"
 #include "connection.h"
+#include "file_server.h"
 #include "line_splitter.h"
 
 #include <pthread.h>
@@ -29,6 +30,7 @@ typedef struct executor {
     int wake_fd;              /* readable: look at what changed */
     executor_link *link;      /* the thread's, as are the next ones */
     line_splitter *lines;     /* of the link's stderr */
+    file_client *files;       /* of the incarnation; NULL when it opens files itself */
     uint32_t failures;        /* incarnations in a row without an outcome */
     bool ended;               /* the channel came to its end */
     pthread_mutex_t mutex;
@@ -48,6 +50,7 @@ struct executors_backend {
     executor_log log;
     executor_log_print print;
     void *print_arg;
+    file_server *files;       /* for remote places; may be NULL */
     uint64_t digest;          /* of the operators, and which program this is */
     const char *build_id;
     buf conf;
@@ -63,6 +66,9 @@ struct executors_backend {
 
 /* The thread; `arg` is the executor. Ends when the backend stops. */
 void *executor_thread(void *arg);
+
+/* Its thread looks at what changed; under its mutex. */
+void executor_wake_locked(executor *e);
 
 static inline bool backend_is_stopping(const executors_backend *b)
 {

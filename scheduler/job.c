@@ -3,6 +3,7 @@
 #include "conf.h"
 #include "context.h"
 #include "driver.h"
+#include "file_server.h"
 #include "interrupt.h"
 
 #include <stdio.h>
@@ -221,6 +222,28 @@ static int submit(rdd *r, const action *act, const job_options *options, const j
     return code;
 }
 
+static bool gathers_files(const action *act)
+{
+    bool saves = act->kind == ACTION_SAVE_TEXT || act->kind == ACTION_SAVE_CSV ||
+                 act->kind == ACTION_SAVE_JSON;
+    return saves && !act->flag;
+}
+
+/* While the job runs, executors may hand in the files of its partitions. */
+static int submit_save(rdd *r, const action *act, const job_options *options, const job_memory *m,
+                       size_t first, size_t tasks, uint32_t stage, job_results *results,
+                       rdd_error *err)
+{
+    const file_save save = { .stage = stage, .first = (uint32_t)first, .count = (uint32_t)tasks,
+                             .staging = act->text.data, .shown = act->zero.data };
+    int code = file_server_save_begin(r->ctx->files, &save, err);
+    if (code < 0)
+        return code;
+    code = submit(r, act, options, m, first, tasks, stage, results, err);
+    file_server_save_end(r->ctx->files, stage);
+    return code;
+}
+
 int job_run(rdd *r, const action *act, const job_options *options, job_results *ret, rdd_error *err)
 {
     rdd_context *ctx = r->ctx;
@@ -248,7 +271,9 @@ int job_run(rdd *r, const action *act, const job_options *options, job_results *
     code = plan_encode(stage, m.order, m.count, &placed, &m.plan, err);
     if (code == 0)
         code = make_payloads(&m, options, first, tasks, err);
-    if (code == 0 && tasks)
+    if (code == 0 && tasks && gathers_files(act))
+        code = submit_save(r, act, options, &m, first, tasks, stage, &results, err);
+    else if (code == 0 && tasks)
         code = submit(r, act, options, &m, first, tasks, stage, &results, err);
     if (code < 0) {
         job_results_release(&results);

@@ -1,4 +1,5 @@
 /* place_process.c: executors as child processes of the driver. See executor_link.h. */
+#include "conf.h"
 #include "executor_link.h"
 #include "executor_spawn.h"
 
@@ -83,6 +84,7 @@ int place_process_new(place **ret, uint32_t number, uint32_t slots, rdd_error *e
         return error_set_memory(err, "preparing executors");
     p->ops = &ops;
     p->slots = slots;
+    p->remote = conf_bool("debug.remote_files");
     p->restarts_max = RESTARTS_MAX;
     snprintf(p->name, sizeof p->name, "executor %u", number);
     *ret = p;

@@ -4,6 +4,7 @@
 #include "conf.h"
 #include "context.h"
 #include "csv_dialect.h"
+#include "shared_paths.h"
 #include "type.h"
 
 #include <errno.h>
@@ -45,6 +46,7 @@ static void action_fill(saving *s, action_kind kind, char delimiter)
                        .n = header,
                        .delimiter = delimiter,
                        .compression = (uint8_t)s->compression,
+                       .flag = s->shared,
                        .text = rdd_str_of(s->target.staging),
                        .zero = rdd_str_of(s->target.shown) };
 }
@@ -62,6 +64,13 @@ int saving_open(saving *ret, action_kind kind, const rdd_type *type, const char 
     code = save_target_open(&s.target, path, options->parts, options->overwrite, err);
     if (code < 0)
         return code;
+    const char *shared;
+    code = shared_path(s.target.staging, &s.memory, &shared, err);
+    s.shared = shared;
+    if (code < 0) {
+        saving_close(&s, NULL);
+        return code;
+    }
     s.type = type;
     s.compression = compression_wanted(&s, path);
     s.suffix = kind == ACTION_SAVE_CSV    ? ".csv"

@@ -25,6 +25,7 @@ typedef struct saving {
     const char *suffix;      /* of part files: ".csv" */
     bool rows;               /* CSV of rows: act's parts have no header, and columns of their own */
     bool header;             /* CSV */
+    bool shared;             /* every node can write into the staging directory */
     const char *const *last_columns; /* rows: of the output; the caller's */
     size_t last_column_count;
     const atomic_bool *interrupted;

@@ -8,7 +8,10 @@
 #include "conf.h"
 #include "csv_scan.h"
 #include "file_ranges.h"
+#include "file_server.h"
+#include "http_input.h"
 #include "job.h"
+#include "shared_paths.h"
 #include "transformations.h"
 #include "type.h"
 
@@ -133,6 +136,20 @@ static int spool_stdin(rdd_context *ctx, arena *a, input_file *ret, rdd_error *e
     return code < 0 ? code : input_file_stat(ctx->spools->file.path, "standard input", a, ret, err);
 }
 
+/* Where tasks find a file: at the driver, by its number, or under its name. */
+static int place_file(rdd_context *ctx, arena *a, input_file *file, rdd_error *err)
+{
+    const char *shared;
+    if (file->place == INPUT_HTTP)
+        return 0;
+    int code = shared_path(file->path, a, &shared, err);
+    if (code == 0 && shared) {
+        file->path = shared;
+        file->place = INPUT_SHARED;
+    }
+    return code < 0 ? code : file_server_add(ctx->files, file, err);
+}
+
 /* All files of a source, in order. */
 static int expand(rdd_context *ctx, const file_source *source, arena *a, buf *files, rdd_error *err)
 {
@@ -147,9 +164,15 @@ static int expand(rdd_context *ctx, const file_source *source, arena *a, buf *fi
             code = spool_stdin(ctx, a, &one, err);
             found = &one;
             count = 1;
+        } else if (http_input_is_url(path)) {
+            code = http_input_stat(path, a, &one, err);
+            found = &one;
+            count = 1;
         } else {
             code = input_paths_expand(&path, 1, a, &found, &count, err);
         }
+        for (size_t f = 0; code == 0 && f < count; f++)
+            code = place_file(ctx, a, &found[f], err);
         if (code < 0)
             return code;
         buf_append(files, found, count * sizeof *found);
@@ -162,7 +185,7 @@ static uint64_t split_size(const file_source *source, const input_file *files, s
 {
     uint64_t total = 0, unit = source->unit ? source->unit : 1;
     for (size_t i = 0; i < count; i++)
-        total += files[i].size;
+        total += files[i].whole ? 0 : files[i].size;
     int64_t n = source->partitions
                     ? source->partitions
                     : partitions_for(total, KIB(4), (uint64_t)conf_int("input.split_size"));
@@ -176,7 +199,7 @@ static int cut(const file_source *source, const input_file *files, size_t count,
 {
     uint64_t size = split_size(source, files, count);
     for (size_t i = 0; i < count; i++) {
-        bool whole = source->whole || files[i].format != INPUT_PLAIN;
+        bool whole = source->whole || files[i].whole || files[i].format != INPUT_PLAIN;
         uint64_t at = 0;
         do {
             file_range range = { .file = files[i], .offset = at, .csv = CSV_RANGE_ALL };
@@ -415,7 +438,9 @@ static int fill_csv(rdd *r, const file_source *source, rdd_error *err)
         input_file *file = &own.ranges[i].file;
         file->path = context_text(r->ctx, file->path);
         file->name = context_text(r->ctx, file->name);
-        if (!file->path || !file->name)
+        bool versioned = file->version;
+        file->version = context_text(r->ctx, file->version);
+        if (!file->path || !file->name || (versioned && !file->version))
             own.ranges = NULL;
     }
     r->source = own.ranges ? context_copy(r->ctx, &own, sizeof own) : NULL;

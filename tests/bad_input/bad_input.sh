@@ -3,6 +3,9 @@
 # where and what to do, exit status 1 or 2, and no file, neither under the final name nor on the way.
 . "$(dirname "$0")/../script.bash"
 
+# The last is a cluster that shares no files with its driver; so $master is words, not one.
+MASTERS+=('local-cluster[2,2] --conf debug.remote_files=true')
+
 reader=$build/tests/bad_input/reader
 api_call=$build/examples/api_call
 
@@ -13,7 +16,7 @@ refuses()
     shift 2
     before=$(ls -A "$work")
     for master in "${MASTERS[@]}"; do
-        run "$status" "$reader" --master "$master" $arguments
+        run "$status" "$reader" --master $master $arguments
         one_line 'reader: ' "$@"
         [ ! -s "$out" ]
         [ "$before" = "$(ls -A "$work")" ]
@@ -26,7 +29,7 @@ gives()
     local master
     for master in "${MASTERS[@]}"; do
         rm -rf out
-        run 0 "$reader" --master "$master" $1
+        run 0 "$reader" --master $master $1
         [ ! -s "$err" ]
         same "$2" out
     done
@@ -37,7 +40,7 @@ counts()
 {
     local master
     for master in "${MASTERS[@]}"; do
-        run 0 "$reader" --master "$master" $2
+        run 0 "$reader" --master $master $2
         [ ! -s "$err" ]
         prints "$1"
     done
@@ -72,9 +75,9 @@ case_directory_instead_of_a_file()
     refuses 1 'csv dir csv dir/' 'dir/: is there already'
     local master
     for master in "${MASTERS[@]}"; do
-        run 1 "$reader" --master "$master" text - <dir
+        run 1 "$reader" --master $master text - <dir
         one_line 'standard input: cannot read' 'Is a directory'
-        run 1 "$reader" --master "$master" text /dev/null
+        run 1 "$reader" --master $master text /dev/null
         one_line '/dev/null: not a regular file' 'standard input'
     done
     [ "$(cat dir/a.csv)" = "$(printf 'a,b\n1,2')" ]
@@ -90,9 +93,9 @@ case_unreadable_file()
     chmod 600 file
     chmod 755 .
     for master in "${MASTERS[@]}"; do
-        run 1 $nobody "$reader" --master "$master" text "$work/file"
+        run 1 $nobody "$reader" --master $master text "$work/file"
         one_line 'file: cannot open: Permission denied'
-        run 1 $nobody "$reader" --master "$master" text "$reader" text "$work/out"
+        run 1 $nobody "$reader" --master $master text "$reader" text "$work/out"
         one_line 'out: ' 'Permission denied'
         only file
     done
@@ -103,14 +106,14 @@ case_no_standard_streams()
     local master
     seq 3 >in
     for master in "${MASTERS[@]}"; do
-        run 1 "$reader" --master "$master" text - <&-
+        run 1 "$reader" --master $master text - <&-
         one_line 'standard input: cannot read' 'Bad file descriptor'
-        run 0 bash -c '"$@" >&-' - "$reader" --master "$master" text in text out
+        run 0 bash -c '"$@" >&-' - "$reader" --master $master text in text out
         same in out
         rm out
-        run 1 bash -c '"$@" >&-' - "$reader" --master "$master" text in text -
+        run 1 bash -c '"$@" >&-' - "$reader" --master $master text in text -
         one_line 'standard output' 'Bad file descriptor'
-        run 1 bash -c '"$@" >/dev/full' - "$reader" --master "$master" text in text -
+        run 1 bash -c '"$@" >/dev/full' - "$reader" --master $master text in text -
         one_line 'no space left on device while writing standard output'
     done
     only in
@@ -292,13 +295,13 @@ case_full_disk()
     trap "umount '$disk'" EXIT
     seq 100000 | sed 's/$/,xyz/' >in.csv
     for master in "${MASTERS[@]}"; do
-        run 1 "$reader" --master "$master" text in.csv text disk/out
+        run 1 "$reader" --master $master text in.csv text disk/out
         one_line 'no space left on device while writing disk/out' 'partial files were removed'
-        run 1 "$reader" --master "$master" text in.csv text disk/out/
+        run 1 "$reader" --master $master text in.csv text disk/out/
         one_line 'no space left on device while writing disk/out/'
-        run 1 "$reader" --master "$master" csv in.csv csv disk/out.csv
+        run 1 "$reader" --master $master csv in.csv csv disk/out.csv
         one_line 'no space left on device while writing disk/out.csv'
-        run 1 "$reader" --master "$master" csv in.csv json disk/out.gz
+        run 1 "$reader" --master $master csv in.csv json disk/out.gz
         one_line 'no space left on device while writing disk/out.gz'
         [ -z "$(ls -A disk)" ]
     done
@@ -317,9 +320,9 @@ case_unknown_template_column()
     printf 'id,name\n1,a\n' >in.csv
     local master
     for master in "${MASTERS[@]}"; do
-        run 2 "$api_call" --master "$master" in.csv out.csv --url 'http://127.0.0.1:1/{nmae}'
+        run 2 "$api_call" --master $master in.csv out.csv --url 'http://127.0.0.1:1/{nmae}'
         one_line "--url: the input has no column 'nmae'"
-        run 2 "$api_call" --master "$master" in.csv out.csv --url 'http://127.0.0.1:1/{id}' \
+        run 2 "$api_call" --master $master in.csv out.csv --url 'http://127.0.0.1:1/{id}' \
             --method POST --body '{"x": "{what}"}'
         one_line "--body: the input has no column 'what'"
     done
@@ -336,18 +339,18 @@ case_nobody_answers()
     local master nowhere='http://no.such.host.invalid/{id}'
     local calm='--quiet --retries 1 --conf http.backoff=1ms'
     for master in "${MASTERS[@]}"; do
-        run 1 "$api_call" in.csv out.csv --url 'http://127.0.0.1:1/{id}' $calm --master "$master"
+        run 1 "$api_call" in.csv out.csv --url 'http://127.0.0.1:1/{id}' $calm --master $master
         says "$err" 'api_call: 1 row failed:' '1  connection refused by 127.0.0.1:1'
         says out.csv '1,0,connection refused by 127.0.0.1:1,2'
-        run 1 "$api_call" in.csv out.csv --url "$nowhere" $calm --master "$master"
+        run 1 "$api_call" in.csv out.csv --url "$nowhere" $calm --master $master
         says "$err" 'api_call: 1 row failed:' '1  could not resolve host no.such.host.invalid'
         rm out.csv
-        run 1 "$api_call" in.csv out.csv --url 'http://127.0.0.1:1/{id}' $calm --master "$master" \
+        run 1 "$api_call" in.csv out.csv --url 'http://127.0.0.1:1/{id}' $calm --master $master \
             --max-errors 0
         one_line 'operator api_call (examples/api_call.c:' '1 calls failed' 'http.max_errors = 0' \
             'connection refused by 127.0.0.1:1'
         run 1 "$api_call" in.csv out.csv --url "$nowhere" $calm \
-            --master "$master" --max-errors 0
+            --master $master --max-errors 0
         one_line 'could not resolve host no.such.host.invalid'
         only in.csv
     done
@@ -359,7 +362,7 @@ case_an_answer_that_is_no_json()
     local master
     printf 'id\n1\n' >in.csv
     for master in "${MASTERS[@]}"; do
-        run 1 "$api_call" in.csv out.csv --url "$url/say/{id}" --master "$master" --max-errors 0
+        run 1 "$api_call" in.csv out.csv --url "$url/say/{id}" --master $master --max-errors 0
         one_line 'the answer is no JSON object' 'an object is expected' '"1"'
         only in.csv
     done
@@ -444,9 +447,9 @@ case_the_program_keeps_its_own()
     seq 3 >--quiet
     local master
     for master in "${MASTERS[@]}"; do
-        run 0 "$reader" --master "$master" text -- --quiet
+        run 0 "$reader" --master $master text -- --quiet
         prints 3
-        run 2 "$reader" --master "$master" -- --master x
+        run 2 "$reader" --master $master -- --master x
         one_line 'reader: there is no source --master'
     done
     run 0 "$reader" text --verbose --conf task.attempts_max=2 -- --quiet

@@ -75,7 +75,7 @@ case_options()
 case_settings()
 {
     conf_rows | names settings 20
-    on_page settings '^\| `([a-z]+\.[a-z_]+|speculation)` \| [^|]+ \|'
+    on_page settings '^\| `([a-z]+\.[a-z_]+|speculation|shared|files)` \| [^|]+ \|'
     comm -13 settings there >unknown
     [ ! -s unknown ] || { echo "not in core/conf.c:"; cat unknown; return 1; }
 }

@@ -317,6 +317,29 @@ case_kill_the_driver_of_supervisors_that_hang()
     until_true 10 no_process_of "$RDD_TEST_CASE"
 }
 
+# The same while files of the driver are read and written through streams.
+case_kill_with_files_open()
+{
+    local which remote='--conf debug.remote_files=true'
+    calm
+    seq -f %08.0f 0 5999 >numbers
+    for which in worker workers supervisor supervisors; do
+        again
+        begin gather-file signs out --master "$cluster" $remote
+        until_true 30 here 4
+        case $which in
+        worker) kill -KILL $(workers | head -n 1) ;;
+        workers) kill -KILL $(workers) ;;
+        supervisor) kill -KILL $(supervisors | head -n 1) ;;
+        supervisors) kill -KILL $(supervisors) ;;
+        esac
+        touch signs/go0
+        ends_with 0
+        same calm out
+        only calm numbers out signs
+    done
+}
+
 # A stopped supervisor is silent, and given up after executor.timeout.
 case_a_supervisor_that_hangs()
 {

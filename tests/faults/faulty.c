@@ -221,6 +221,15 @@ RDD_MAP(gather, int64_t, x, rdd_str, fault)
     return rdd_format(task, "%lld squared is %lld", (long long)x, (long long)(x * x));
 }
 
+RDD_MAP(number_of, rdd_str, line, int64_t)
+{
+    (void)task;
+    int64_t x = 0;
+    for (size_t i = 0; i < line.size; i++)
+        x = x * 10 + (line.data[i] - '0');
+    return x;
+}
+
 RDD_MAP(deaf, int64_t, x, rdd_str, fault)
 {
     if (rdd_partition_index(task) == 1) {
@@ -248,7 +257,9 @@ static rdd *job_of(rdd_context *ctx, const char *what, const char *dir)
                 .beside = strstr(what, "-beside"),
                 .strays = strstr(what, "-stray") };
     bool few = rdd_str_equal(f.kind, RDD_STR("gather")) || rdd_str_equal(f.kind, RDD_STR("deaf"));
-    rdd *numbers = rdd_range(ctx, 0, COUNT, .partitions = few ? 4 : PARTITIONS);
+    rdd *numbers = strstr(what, "-file") /* with lines that are all of one length */
+                       ? rdd_map(rdd_text_file(ctx, "numbers", .partitions = 4), number_of)
+                       : rdd_range(ctx, 0, COUNT, .partitions = few ? 4 : PARTITIONS);
 #define WITH(op) \
     RDD_WITH(op, .kind = f.kind, .dir = f.dir, .always = f.always, .thrice = f.thrice, \
              .beside = f.beside, .strays = f.strays)

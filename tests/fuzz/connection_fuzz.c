@@ -5,8 +5,38 @@
  */
 #include "clock.h"
 #include "connection.h"
+#include "file_server.h"
 
 enum { STAGES = 4 };
+
+/* One file may be read, and what is written goes nowhere. It stays for all inputs. */
+static file_server *files;
+
+static void wake(void *arg)
+{
+    (void)arg; /* the next step pumps */
+}
+
+static file_client *new_client(void)
+{
+    file_client *client;
+    input_file file = { .path = "/proc/self/exe", .name = "exe", .size = 10000 };
+    const file_save save = { .stage = 1, .count = 4, .staging = "/nonexistent", .shown = "out" };
+    if (!files && (file_server_new(&files, NULL) < 0 || file_server_add(files, &file, NULL) < 0 ||
+                   file_server_save_begin(files, &save, NULL) < 0))
+        abort();
+    return file_client_new(&client, files, wake, NULL, NULL) < 0 ? NULL : client;
+}
+
+static int take_file_frame(void *arg, const frame *f, rdd_error *err)
+{
+    return file_client_take(arg, f, err);
+}
+
+static void pump_files(void *arg, channel *c)
+{
+    file_client_pump(arg, c);
+}
 
 static void feed(connection *c, const buf *b)
 {
@@ -23,11 +53,13 @@ static void take_frame(connection *c, reader *r)
 {
     frame_type type = (frame_type)(1 + reader_u8(r) % (FRAME_TYPES - 1));
     uint64_t stream = reader_u8(r);
+    if (stream & 128)
+        stream = UINT64_C(1) << 32 | STREAM_FILE | (stream & 7);
     size_t size = reader_u8(r);
     const char *bytes = reader_bytes(r, size);
     if (r->failed)
         return;
-    bool streamed = type == FRAME_DATA || type == FRAME_CREDIT || type == FRAME_RESET;
+    bool streamed = frame_has_stream(type);
     buf b = { 0 };
     frame_append(&b, type, streamed ? stream + !stream : 0, bytes, size);
     feed(c, &b);
@@ -81,9 +113,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .heartbeat_ns = NS_PER_S, .timeout_ns = NS_PER_S, .start_timeout_ns = NS_PER_S,
         .result_max = 1 << 20,
     };
-    connection *c;
-    if (connection_new(&c, &options, NS_PER_S, NULL) < 0)
+    file_client *client = new_client();
+    if (!client)
         return 0;
+    options.files = (connection_files){ take_file_frame, pump_files, client };
+    connection *c;
+    if (connection_new(&c, &options, NS_PER_S, NULL) < 0) {
+        file_client_free(client);
+        return 0;
+    }
     hello h = { .protocol = PROTOCOL_VERSION, .nonce = 5 };
     buf b = { 0 };
     hello_encode(&b, &h);
@@ -96,5 +134,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         drain(c);
     }
     connection_free(c);
+    file_client_free(client);
     return 0;
 }

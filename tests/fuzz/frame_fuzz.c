@@ -33,10 +33,12 @@ static void decode(const frame *f)
         slot_progress slots[4];
         log_line line;
         rdd_error why;
-        uint64_t more;
+        file_open open;
+        file_end end;
         uint32_t stage;
         task_id id;
     } to;
+    uint64_t more;
     size_t count;
     switch (f->type) {
     case FRAME_HELLO: (void)hello_decode(f, &to.hello); break;
@@ -46,14 +48,17 @@ static void decode(const frame *f)
     case FRAME_CANCEL: (void)cancel_decode(f, &to.id); break;
     case FRAME_TASKS: decode_tasks(f); break;
     case FRAME_OUTCOMES: decode_outcomes(f); break;
-    case FRAME_CREDIT: (void)credit_decode(f, &to.more); break;
+    case FRAME_CREDIT: (void)credit_decode(f, &more); break;
     case FRAME_HEARTBEAT: (void)heartbeat_decode(f, to.slots, 4, &count); break;
     case FRAME_LOG: (void)log_decode(f, &to.line); break;
     case FRAME_BYE: (void)bye_decode(f, &to.why); break;
+    case FRAME_OPEN: (void)file_open_decode(f, &to.open); break;
+    case FRAME_CLOSE:
+        (void)file_end_decode(f, &to.end);
+        (void)file_answer_decode(f, &more, &to.why);
+        break;
     case FRAME_DATA:
     case FRAME_RESET:
-    case FRAME_OPEN:
-    case FRAME_CLOSE:
     case FRAME_LEASE:
     case FRAME_JOURNAL:
     case FRAME_TYPES: break;
@@ -95,9 +100,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_all(bytes + 2, size - 2, (size_t)data[1] + 1, data[0] & 1 ? FRAME_SKIP_MAX : 0);
 
     frame_type type = (frame_type)(1 + data[0] % (FRAME_TYPES - 1));
-    bool streamed = type == FRAME_DATA || type == FRAME_CREDIT || type == FRAME_RESET;
+    bool streamed = frame_has_stream(type);
     buf b = { 0 };
-    frame_append(&b, type, streamed ? 7 : 0, bytes + 2, size - 2);
+    frame_append(&b, type, streamed ? UINT64_C(1) << 32 | STREAM_FILE | 7 : 0, bytes + 2, size - 2);
     if (!b.failed)
         read_all(b.data, b.size, SIZE_MAX, 0);
     buf_release(&b);

@@ -61,7 +61,7 @@ static void swallow(channel *c)
 static void feed(channel *c, frame_type type, uint64_t stream, const char *bytes, size_t size)
 {
     buf b = { 0 };
-    bool streamed = type == FRAME_DATA || type == FRAME_CREDIT || type == FRAME_RESET;
+    bool streamed = frame_has_stream(type);
     frame_append(&b, type, streamed ? stream + !stream : 0, bytes, size);
     size_t room;
     char *to = frame_reader_room(&c->in, &room);
@@ -92,8 +92,11 @@ static void take_frame(world *w, reader *r, int who)
 {
     frame_type type = (frame_type)(1 + reader_u8(r) % (FRAME_TYPES - 1));
     uint64_t stream = reader_u8(r);
-    if (reader_u8(r) & 1)
+    uint8_t whose = reader_u8(r);
+    if (whose & 1)
         stream |= UINT64_C(1) << (32 + stream % 2);
+    if (whose & 2)
+        stream |= STREAM_FILE;
     size_t size = reader_u8(r);
     const char *bytes = reader_bytes(r, size);
     if (r->failed)

@@ -23,11 +23,13 @@ configurations=(
     'local3-lifetime  --master local[3] --conf debug.lifetime=true'
     'cluster          --master local-cluster[2,2] --conf debug.lifetime=false'
     'cluster-lifetime --master local-cluster[2,2] --conf debug.lifetime=true --conf input.split_size=1KiB'
+    'remote           --master local-cluster[2,2] --conf debug.remote_files=true --conf input.split_size=1KiB'
 )
 
 # The thread sanitizer is slow and looks at threads.
 case $build in
-*tsan) configurations=("${configurations[1]}" "${configurations[3]}" "${configurations[4]}") ;;
+*tsan) configurations=("${configurations[1]}" "${configurations[3]}" "${configurations[4]}"
+    "${configurations[6]}") ;;
 esac
 first=${configurations[0]%% *}
 

@@ -425,7 +425,9 @@ static void formats_are_told_by_their_first_bytes(void **state)
 static void descriptions_cross_the_wire(void **state)
 {
     (void)state;
-    input_file file = { "/a/path", "standard input", 12345678901, -5, INPUT_ZSTD }, back;
+    input_file file = { .path = "/a/path", .name = "standard input", .size = 12345678901,
+                        .mtime_ns = -5, .format = INPUT_ZSTD, .place = INPUT_SHARED,
+                        .number = 7 }, back;
     CLEANUP(buf_release) buf b = { 0 };
     input_file_encode(&b, &file);
     reader r = reader_over(b.data, b.size);
@@ -435,6 +437,8 @@ static void descriptions_cross_the_wire(void **state)
     assert_string_equal(back.name, file.name);
     assert_true(back.size == file.size && back.mtime_ns == file.mtime_ns);
     assert_int_equal(back.format, file.format);
+    assert_int_equal(back.place, file.place);
+    assert_int_equal(back.number, file.number);
 
     rdd_error err = { 0 };
     for (size_t size = 0; size < b.size; size++) {

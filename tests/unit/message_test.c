@@ -320,19 +320,67 @@ static void hello_and_setup_come_back(void **state)
 
     buf_clear(&b);
     executor_setup s = { .executor = 1, .incarnation = 2, .slots = 3, .slots_per_process = 4,
-                .worker_serial = 5, .conf = RDD_STR("conf") };
+                .worker_serial = 5, .remote = true, .conf = RDD_STR("conf") };
     setup_encode(&b, &s);
     executor_setup s2;
     f = only_frame(&b);
     assert_int_equal(setup_decode(&f, &s2), 0);
     assert_int_equal(s2.slots, 3);
     assert_int_equal(s2.worker_serial, 5);
+    assert_true(s2.remote);
     assert_true(rdd_str_equal(s2.conf, s.conf));
     buf_clear(&b);
     s.slots = SLOTS_MAX + 1;
     setup_encode(&b, &s);
     f = only_frame(&b);
     assert_int_equal(setup_decode(&f, &s2), RDD_E_PROTOCOL);
+}
+
+static void words_about_files_come_back(void **state)
+{
+    (void)state;
+    const uint64_t id = UINT64_C(5) << 32 | STREAM_FILE | 9;
+    CLEANUP(buf_release) buf b = { 0 };
+    file_open o = { .use = FILE_WRITE, .task = { 1, 2, 3 }, .number = 4, .offset = 5,
+                    .credit = FILE_CREDIT_MAX }, o2;
+    file_open_append(&b, id, &o);
+    frame f = only_frame(&b);
+    assert_int_equal(f.stream, id);
+    assert_int_equal(file_open_decode(&f, &o2), 0);
+    assert_true(o2.use == o.use && task_id_equal(o2.task, o.task) && o2.number == 4 &&
+                o2.offset == 5 && o2.credit == o.credit);
+    for (f.size = 0; f.size < b.size - FRAME_HEADER_SIZE; f.size++)
+        assert_int_equal(file_open_decode(&f, &o2), RDD_E_PROTOCOL);
+    f.stream &= ~STREAM_FILE;
+    assert_int_equal(file_open_decode(&f, &o2), RDD_E_PROTOCOL);
+
+    buf_clear(&b);
+    file_end e = { .complete = true, .size = 6, .checksum = 7 }, e2;
+    file_end_append(&b, id, &e);
+    f = only_frame(&b);
+    assert_int_equal(file_end_decode(&f, &e2), 0);
+    assert_true(e2.complete && e2.size == 6 && e2.checksum == 7);
+    for (f.size = 0; f.size < b.size - FRAME_HEADER_SIZE; f.size++)
+        assert_int_equal(file_end_decode(&f, &e2), RDD_E_PROTOCOL);
+
+    buf_clear(&b);
+    rdd_error why, why2;
+    uint64_t sent;
+    error_set_errno(&why, RDD_E_IO, ENOENT, "x.csv: cannot open");
+    file_answer_append(&b, id, 8, &why);
+    f = only_frame(&b);
+    assert_int_equal(file_answer_decode(&f, &sent, &why2), 0);
+    assert_int_equal(sent, 8);
+    assert_int_equal(why2.os_errno, ENOENT);
+    assert_string_equal(why2.message, why.message);
+    for (f.size = 0; f.size < b.size - FRAME_HEADER_SIZE; f.size++)
+        assert_int_equal(file_answer_decode(&f, &sent, &why2), f.size == 8 ? 0 : RDD_E_PROTOCOL);
+
+    buf_clear(&b);
+    file_answer_append(&b, id, 9, NULL);
+    f = only_frame(&b);
+    assert_int_equal(file_answer_decode(&f, &sent, &why2), 0);
+    assert_int_equal(why2.code, RDD_OK);
 }
 
 static void another_protocol_version_is_told_apart(void **state)
@@ -505,6 +553,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(control_frames_go_before_data_frames),
         cmocka_unit_test(descriptors_are_filled_and_drained),
         cmocka_unit_test(hello_and_setup_come_back),
+        cmocka_unit_test(words_about_files_come_back),
         cmocka_unit_test(another_protocol_version_is_told_apart),
         cmocka_unit_test(a_plan_travels_in_pieces),
         cmocka_unit_test(batches_split_into_frames_and_come_back),

@@ -38,7 +38,8 @@ static buf content_of(const char *path, input_format format)
 {
     struct stat st;
     assert_int_equal(stat(path, &st), 0);
-    input_file file = { path, path, (uint64_t)st.st_size, 0, format };
+    input_file file = { .path = path, .name = path, .size = (uint64_t)st.st_size,
+                        .format = format };
     input *in;
     rdd_error err;
     assert_int_equal(input_open(input_provider_local(), &file, 0, INPUT_END, &in, &err), 0);
@@ -401,7 +402,7 @@ static void random_records_come_back(void **state)
             csv_record_write(&out, cells[n], counts[n], delimiter);
         }
         const char *path = test_file("records.csv", out.data, out.size);
-        input_file file = { path, path, out.size, 0, INPUT_PLAIN };
+        input_file file = { .path = path, .name = path, .size = out.size };
         csv_options options = { .dialect = { delimiter, 0 }, .nul_allowed = true };
         csv_reader *r;
         rdd_error err;

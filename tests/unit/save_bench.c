@@ -108,7 +108,8 @@ buf content_of(const char *path, input_format format)
 {
     struct stat st;
     assert_int_equal(stat(path, &st), 0);
-    input_file file = { path, path, (uint64_t)st.st_size, 0, format };
+    input_file file = { .path = path, .name = path, .size = (uint64_t)st.st_size,
+                        .format = format };
     input *in;
     rdd_error err;
     assert_int_equal(input_open(input_provider_local(), &file, 0, INPUT_END, &in, &err), 0);

@@ -33,6 +33,7 @@ typedef struct fake_worker {
     streams_in payloads;
     held_task held[HELD_MAX];
     size_t held_count, plan_count;
+    size_t file_bytes, file_answers; /* of files of the driver */
 } fake_worker;
 
 typedef struct sim {
@@ -88,6 +89,11 @@ TEST_HELPER void worker_take_frame(fake_worker *w, const frame *f)
 {
     executor_setup setup;
     uint64_t more;
+    if (stream_is_file(f->stream)) {
+        w->file_bytes += f->type == FRAME_DATA ? f->size : 0;
+        w->file_answers += f->type == FRAME_CLOSE;
+        return;
+    }
     switch (f->type) {
     case FRAME_SETUP:
         assert_int_equal(setup_decode(f, &setup), 0);
@@ -272,6 +278,9 @@ TEST_HELPER void sim_begin_raw(sim *m)
     assert_int_equal(supervisor_new(&m->supervisor, &self, m->now_ns, NULL), 0);
 }
 
+/* Whoever serves the driver's files to the executors of the sims that begin from now on. */
+static connection_files sim_files;
+
 TEST_HELPER void sim_begin(sim *m, uint32_t slots, uint32_t slots_per_process)
 {
     static const char plan_text[] = "operator fake (fake.c:7)";
@@ -289,6 +298,7 @@ TEST_HELPER void sim_begin(sim *m, uint32_t slots, uint32_t slots_per_process)
         .timeout_ns = 20 * NS_PER_S,
         .start_timeout_ns = 30 * NS_PER_S,
         .result_max = 64 << 20,
+        .files = sim_files,
     };
     assert_int_equal(connection_new(&m->driver, &options, m->now_ns, NULL), 0);
     sim_settle(m);
