@@ -99,7 +99,7 @@ static void executors_cancel_task(backend *base, uint32_t number, uint32_t incar
     if (!e)
         return;
     connection_cancel_task(e->connection, id);
-    wake_locked(e);
+    executor_wake_locked(e);
     pthread_mutex_unlock(&e->mutex);
 }
 
