@@ -3,6 +3,7 @@
 
 #include "conf.h"
 #include "http.h"
+#include "rate_lease.h"
 #include "runner_parts.h"
 
 #include <stdarg.h>
@@ -42,6 +43,11 @@ void runner_http_resume(runner *r)
     http_engine_resume(r->http);
 }
 
+void runner_http_nudge(runner *r)
+{
+    http_engine_nudge(r->http);
+}
+
 void runner_http_free(runner *r)
 {
     http_engine_free(r->http);
@@ -54,8 +60,9 @@ void runner_http_free(runner *r)
 
 /* ---- what the slots of a process share ------------------------------------------------------ */
 
-/* A rate limit is the process's, by where it was declared; a budget belongs to a node of a stage. The
- * lists grow with programs, not with calls, and live as long as the process. */
+/* A rate limit is the process's (in a worker, its part of the cluster's), by where it was declared; a
+ * budget belongs to a node of a stage. The lists grow with programs, not with calls, and live as long
+ * as the process. */
 typedef struct shared_rate {
     struct shared_rate *next;
     rate_limit limit;
@@ -72,6 +79,15 @@ static pthread_mutex_t shared_mutex = PTHREAD_MUTEX_INITIALIZER;
 static shared_rate *shared_rates;
 static budget *budgets;
 
+static int start_rate(shared_rate *s, const char *text, rdd_error *err)
+{
+    int code = rate_limit_init(&s->limit, text, err);
+    if (code < 0 || !rate_lease_on())
+        return code;
+    s->limit.lease = rate_lease_new(s->key, s->limit.interval_ns);
+    return s->limit.lease ? 0 : error_set_memory(err, "calling");
+}
+
 static rate_limit *find_rate(const char *text, const char *label, rdd_error *err)
 {
     char key[512];
@@ -82,7 +98,7 @@ static rate_limit *find_rate(const char *text, const char *label, rdd_error *err
         s = s->next;
     if (!s && (s = calloc(1, sizeof *s + strlen(key) + 1))) {
         memcpy(s->key, key, strlen(key) + 1);
-        if (rate_limit_init(&s->limit, text, err) < 0) {
+        if (start_rate(s, text, err) < 0) {
             free(s);
             s = NULL;
         } else {

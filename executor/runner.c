@@ -149,6 +149,14 @@ void runner_cancel(runner *r, task_id id)
     pthread_mutex_unlock(&r->mutex);
 }
 
+void runner_nudge(runner *r)
+{
+    pthread_mutex_lock(&r->mutex);
+    if (r->http)
+        runner_http_nudge(r);
+    pthread_mutex_unlock(&r->mutex);
+}
+
 int runner_new(runner **ret, slot_state *state, rdd_error *err)
 {
     runner *r = calloc(1, sizeof *r);

@@ -3,6 +3,7 @@
  *   supervisor.c         life: the driver's frames, workers' starts, time, commands
  *   supervisor_tasks.c   tasks to workers, outcomes and streams back
  *   supervisor_end.c     what the end of a worker means
+ *   supervisor_calls.c   what HTTP calls have to say to the driver
  */
 #ifndef RDD_SUPERVISOR_PARTS_H
 #define RDD_SUPERVISOR_PARTS_H
@@ -48,6 +49,7 @@ typedef struct worker {
     channel channel;
     const board *board;
     bool ready;               /* said HELLO */
+    bool leases;              /* asked the driver for calls */
     bool kill_wanted, killed; /* the command is due, is out */
     uint64_t end_by_ns;       /* it closed its channel, so its end is near; CLOCK_NEVER */
     bool useful;              /* gave an outcome, or its end was some task's fault */
@@ -114,6 +116,11 @@ void supervisor_add_outcome(supervisor *s, const outcome *o);
 void supervisor_relay(supervisor *s, worker *from, const frame *f);
 void supervisor_drop_streams(supervisor *s, worker *w);
 bool worker_take_task(worker *w, task_id id); /* off its list */
+
+/* supervisor_calls.c */
+void supervisor_calls_from(supervisor *s, worker *w, const frame *f);
+bool supervisor_calls_to(supervisor *s, const frame *f);
+void supervisor_calls_ended(supervisor *s, const worker *w);
 
 /* supervisor_end.c */
 void supervisor_judge_end(supervisor *s, worker *w, const worker_end *end);

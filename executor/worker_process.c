@@ -4,6 +4,7 @@
 #include "conf.h"
 #include "protocol.h"
 #include "stream.h"
+#include "worker_calls.h"
 #include "worker_slots.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@ typedef struct talker {
     board *board;
     size_t board_size;
     worker_slots *slots;       /* NULL until SETUP */
+    worker_calls *calls;       /* the same */
     slot_state **states;       /* for the crash handler; as long as the process */
     streams_out results;
     streams_in payloads;       /* owner: the task_id, heap */
@@ -75,7 +77,8 @@ static void take_setup(talker *t, const frame *f)
         give_up(err.message);
     install_crash_handler(t, setup.slots);
     crash_thread_enter(CRASH_NO_SLOT);
-    if (worker_slots_new(&t->slots, setup.slots, setup.worker_serial, t->board, t->wake_fd,
+    if (worker_calls_new(&t->calls, setup.worker_serial, t->wake_fd, &err) < 0 ||
+        worker_slots_new(&t->slots, setup.slots, setup.worker_serial, t->board, t->wake_fd,
                          &err) < 0)
         give_up(err.message);
     hello h = { .protocol = PROTOCOL_VERSION, .pid = (uint32_t)getpid() };
@@ -176,6 +179,7 @@ static void take_reset(talker *t, const frame *f)
 static void cancel(talker *t, uint32_t stage)
 {
     worker_slots_cancel(t->slots, stage);
+    worker_calls_cancelled(t->calls);
     t->cancelling = true;
     for (bool again = true; again;) {
         again = false;
@@ -200,6 +204,14 @@ static void take_stage(talker *t, const frame *f)
         cancel(t, stage);
 }
 
+/* Leave to call, or what an earlier attempt's calls had brought. */
+static void take_calls(talker *t, const frame *f)
+{
+    if (!worker_calls_frame(t->calls, f, clock_now_ns()))
+        give_up("a malformed word about calls");
+    worker_slots_nudge(t->slots);
+}
+
 static void take_frame(talker *t, const frame *f)
 {
     uint64_t more;
@@ -219,14 +231,14 @@ static void take_frame(talker *t, const frame *f)
         return;
     case FRAME_RESET: take_reset(t, f); return;
     case FRAME_BYE: t->leaving = true; return;
+    case FRAME_LEASE:
+    case FRAME_JOURNAL: take_calls(t, f); return;
     case FRAME_HELLO:
     case FRAME_OUTCOMES:
     case FRAME_HEARTBEAT:
     case FRAME_LOG:
     case FRAME_OPEN:
     case FRAME_CLOSE:
-    case FRAME_LEASE:
-    case FRAME_JOURNAL:
     case FRAME_TYPES: break;
     }
     give_up("a frame that is not for workers");
@@ -274,6 +286,7 @@ static void grant(talker *t)
 static bool send_ready(talker *t)
 {
     bool moved = worker_slots_take(t->slots, &t->channel, &t->results);
+    moved |= worker_calls_take(t->calls, &t->channel, clock_now_ns());
     bool had_results = t->results.first != NULL;
     grant(t);
     channel_io io = CHANNEL_MOVED;
@@ -295,11 +308,15 @@ static bool send_ready(talker *t)
 /* How long to sleep when nothing happens. */
 static int patience(talker *t, bool moved)
 {
-    if (t->cancelling)
+    if (t->cancelling) {
         t->cancelling = worker_slots_cancel_again(t->slots);
+        worker_calls_cancelled(t->calls);
+    }
     if (moved)
         return WATCH_MS;
-    return t->cancelling ? CANCEL_AGAIN_MS : -1;
+    if (t->cancelling)
+        return CANCEL_AGAIN_MS;
+    return clock_poll_ms(clock_now_ns(), worker_calls_deadline(t->calls));
 }
 
 static void turn(talker *t)
@@ -323,6 +340,7 @@ static int leave(talker *t)
 {
     if (t->slots && !worker_slots_stop(t->slots))
         _exit(0);
+    worker_calls_free(t->calls);
     crash_thread_leave();
     streams_out_release(&t->results);
     for (stream_in *s; (s = streams_in_take_first(&t->payloads));) {

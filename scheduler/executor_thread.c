@@ -83,6 +83,13 @@ static void log_bad_end(executor *e, const char *how)
 
 /* -- One incarnation --------------------------------------------------------------------------- */
 
+/* Under the executor's mutex, as all input. */
+static bool take_calls(void *arg, const frame *f, buf *out)
+{
+    executor *e = arg;
+    return call_desk_frame(e->backend->calls, e->number, e->incarnation, f, out);
+}
+
 static int open_connection(executor *e, connection **ret, rdd_error *err)
 {
     executors_backend *b = e->backend;
@@ -98,6 +105,8 @@ static int open_connection(executor *e, connection **ret, rdd_error *err)
         .start_timeout_ns = START_TIMEOUT_S * NS_PER_S,
         .result_max = (size_t)conf_int("driver.result_max"),
         .skip_max = FRAME_SKIP_MAX,
+        .calls = take_calls,
+        .calls_arg = e,
     };
     if (getrandom(&options.nonce, sizeof options.nonce, 0) != sizeof options.nonce)
         options.nonce = clock_now_ns();
@@ -297,6 +306,7 @@ static start_failure run_incarnation(executor *e, uint32_t *ret_slots, rdd_error
         }
     }
     *ret_slots = unpublish(e);
+    call_desk_gone(e->backend->calls, e->number, e->incarnation);
     end_link(e, c, why);
     failure = c && connection_is_stale(c) && !is_stale(e, c) ? START_NEVER : START_AGAIN;
     connection_free(c);

@@ -8,6 +8,7 @@
 
 #include "backend_executors.h"
 #include "buf.h"
+#include "call_desk.h"
 #include "connection.h"
 #include "line_splitter.h"
 
@@ -44,6 +45,7 @@ struct executors_backend {
     backend base;
     event_sink sink;
     executor_log log;
+    call_desk *calls;
     executor_log_print print;
     void *print_arg;
     uint64_t digest;          /* of the operators, and which program this is */
