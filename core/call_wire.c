@@ -52,6 +52,7 @@ void journal_append(buf *b, const journal_part *p)
     buf_u32(b, p->task.partition);
     buf_u32(b, p->task.attempt);
     buf_u64(b, p->serial);
+    buf_u64(b, p->size);
     buf_append(b, p->entries.data, p->entries.size);
     frame_end(b, begin);
 }
@@ -65,6 +66,7 @@ int journal_decode(const frame *f, journal_part *ret)
     p.task.partition = reader_u32(&r);
     p.task.attempt = reader_u32(&r);
     p.serial = reader_u64(&r);
+    p.size = reader_u64(&r);
     bool entries = p.kind == JOURNAL_APPEND || p.kind == JOURNAL_HAVE;
     if (r.failed || p.kind >= JOURNAL_KINDS || urgent > 1 || (!entries && reader_left(&r)))
         return RDD_E_PROTOCOL;

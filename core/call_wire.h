@@ -54,6 +54,7 @@ typedef struct journal_part {
     bool urgent;     /* APPEND: an acknowledgement is waited for */
     task_id task;    /* WANT, HAVE */
     uint64_t serial;
+    uint64_t size;   /* ACK: bytes of the entries it answers for */
     rdd_str entries; /* APPEND, HAVE; read with journal_entry_next() */
 } journal_part;
 
@@ -61,7 +62,7 @@ void journal_append(buf *b, const journal_part *p);
 int journal_decode(const frame *f, journal_part *ret);
 
 /* What journal_part.entries are made of: of which partition, and what, which only whoever calls
- * understands (executor/journal.h). */
+ * understands (executor/journal.h). In HAVE the partition is 1 for what an earlier run left, else 0. */
 void journal_entry_append(buf *b, uint32_t stage, uint32_t partition, rdd_str entry);
 /* False when what is left is no entry. */
 bool journal_entry_next(reader *r, uint32_t *ret_stage, uint32_t *ret_partition, rdd_str *ret);

@@ -3,6 +3,7 @@
 
 #include "conf.h"
 #include "http.h"
+#include "journal.h"
 #include "rate_lease.h"
 #include "runner_parts.h"
 
@@ -214,6 +215,21 @@ void calls_undo(run *r)
         atomic_fetch_sub(&s->budget->failed, s->failed);
 }
 
+/* One call, unless the journal has its answer. */
+static int call_or_replay(op_task *t, http_state *s, http_engine *engine,
+                          const rdd_http_request *request, rdd_http_response *ret, rdd_error *err)
+{
+    journal_call c;
+    int code = journal_begin(t->run, s->node, request, t->scratch, &c, ret, err);
+    if (code)
+        return code < 0 ? code : 0;
+    code = http_call_with(engine, &s->policy, request, c.run ? &c.permit : NULL, t->scratch, ret,
+                          err);
+    if (code == 0)
+        journal_end(&c, ret);
+    return code;
+}
+
 rdd_http_response rdd_http_send(rdd_task *task, const rdd_http_request *request)
 {
     op_task *t = (op_task *)(void *)task;
@@ -228,7 +244,7 @@ rdd_http_response rdd_http_send(rdd_task *task, const rdd_http_request *request)
     if (!engine) {
         if (!t->failed && !t->run->code)
             run_fail_with(t->run, &err);
-    } else if (http_call(engine, &s->policy, request, t->scratch, &response, &err) < 0) {
+    } else if (call_or_replay(t, s, engine, request, &response, &err) < 0) {
         run_fail_with(t->run, &err);
     } else {
         count_call(t, s, &response);

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "error.h"
 #include "iterator.h"
+#include "journal.h"
 #include "runner_parts.h"
 #include "sink.h"
 
@@ -131,6 +132,7 @@ void runner_run(runner *r, const plan *p, const task_spec *task, outcome *ret)
     if (!t.code)
         run_task(r, &t);
     set_current(r, NULL);
+    journal_release(&t);
     finish(r, &t, ret);
     ret->metrics.run_ns = clock_now_ns() - started;
     arena_reset(&r->memory);

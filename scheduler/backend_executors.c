@@ -248,6 +248,11 @@ void backend_executors_set_log(backend *base, executor_log_print print, void *ar
     of(base)->print_arg = arg;
 }
 
+void backend_executors_set_journal(backend *base, call_journal *j)
+{
+    call_desk_set_journal(of(base)->calls, j);
+}
+
 uint64_t backend_executors_records(backend *base, uint32_t stage)
 {
     executors_backend *b = of(base);

@@ -11,6 +11,7 @@
 #define RDD_BACKEND_EXECUTORS_H
 
 #include "backend.h"
+#include "call_journal.h"
 #include "executor_link.h"
 #include "executor_log.h"
 
@@ -22,6 +23,9 @@ int backend_process_new(backend **ret, uint32_t executors, uint32_t slots, rdd_e
 
 /* Where executors' lines go instead of stderr; before start(). Called from a thread of its own. */
 void backend_executors_set_log(backend *b, executor_log_print print, void *arg);
+
+/* Where the answers of HTTP calls are kept, before start(); it outlives the backend. */
+void backend_executors_set_journal(backend *b, call_journal *j);
 
 /* Records that running tasks of a stage have made, as of the last heartbeats. From any thread. */
 uint64_t backend_executors_records(backend *b, uint32_t stage);

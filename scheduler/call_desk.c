@@ -10,6 +10,7 @@ enum { HOLDS_SIZE_MAX = 1 << 20 }; /* of frames that wait to be sent to all */
 struct call_desk {
     call_desk_send *send;
     void *arg;
+    call_journal *journal; /* NULL: none */
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t news;
@@ -38,6 +39,11 @@ int call_desk_new(call_desk **ret, call_desk_send *send, void *arg, rdd_error *e
     pthread_condattr_destroy(&how);
     *ret = d;
     return 0;
+}
+
+void call_desk_set_journal(call_desk *d, call_journal *j)
+{
+    d->journal = j;
 }
 
 void *call_desk_free(call_desk *d)
@@ -146,10 +152,52 @@ static bool take_lease(call_desk *d, uint32_t executor, uint32_t incarnation, co
     return true;
 }
 
-bool call_desk_frame(call_desk *d, uint32_t executor, uint32_t incarnation, const frame *f,
-                     buf *out UNUSED)
+static void keep(call_desk *d, const journal_part *p, buf *out)
 {
-    return f->type == FRAME_LEASE && take_lease(d, executor, incarnation, f);
+    uint32_t stage, partition;
+    rdd_str entry;
+    for (reader r = reader_over(p->entries.data, p->entries.size); reader_left(&r);)
+        if (journal_entry_next(&r, &stage, &partition, &entry) && d->journal)
+            call_journal_add(d->journal, stage, partition, entry, p->urgent);
+    journal_part ack = { .kind = JOURNAL_ACK, .worker = p->worker, .serial = p->serial,
+                         .size = p->entries.size };
+    journal_append(out, &ack);
+}
+
+/* A piece of it; the worker asks for the next one when it has this one. */
+static void give(call_desk *d, const journal_part *p, buf *out)
+{
+    CLEANUP(buf_release) buf entries = { 0 };
+    journal_part have = { .kind = JOURNAL_HAVE, .worker = p->worker, .task = p->task,
+                          .serial = p->serial };
+    if (d->journal)
+        call_journal_read(d->journal, p->task.stage, p->task.partition, JOURNAL_PIECE_MAX,
+                          &have.serial, &entries);
+    else
+        have.serial = 0;
+    out->failed |= entries.failed;
+    have.entries = (rdd_str){ entries.size, entries.data };
+    journal_append(out, &have);
+}
+
+static bool take_journal(call_desk *d, const frame *f, buf *out)
+{
+    journal_part p;
+    if (journal_decode(f, &p) < 0 || !p.worker)
+        return false;
+    if (p.kind == JOURNAL_APPEND)
+        keep(d, &p, out);
+    else if (p.kind == JOURNAL_WANT)
+        give(d, &p, out);
+    else
+        return false;
+    return true;
+}
+
+bool call_desk_frame(call_desk *d, uint32_t executor, uint32_t incarnation, const frame *f, buf *out)
+{
+    return f->type == FRAME_LEASE ? take_lease(d, executor, incarnation, f)
+                                  : take_journal(d, f, out);
 }
 
 void call_desk_gone(call_desk *d, uint32_t executor, uint32_t incarnation)

@@ -8,6 +8,7 @@
 #ifndef RDD_CALL_DESK_H
 #define RDD_CALL_DESK_H
 
+#include "call_journal.h"
 #include "message.h"
 
 typedef struct call_desk call_desk;
@@ -18,6 +19,8 @@ typedef struct call_desk call_desk;
 typedef void call_desk_send(void *arg, uint32_t executor, uint32_t incarnation, rdd_str frames);
 
 int call_desk_new(call_desk **ret, call_desk_send *send, void *arg, rdd_error *err);
+/* Where answers are kept, before the first frame; without one they are not. */
+void call_desk_set_journal(call_desk *d, call_journal *j);
 /* Ends the thread; nothing is sent any more when it returns. */
 void *call_desk_free(call_desk *d);
 

@@ -1,9 +1,11 @@
 #include "driver.h"
 
 #include "backend_executors.h"
+#include "call_journal.h"
 #include "calls.h"
 #include "clock.h"
 #include "conf.h"
+#include "journal.h"
 #include "place_ssh.h"
 #include "progress.h"
 
@@ -18,6 +20,7 @@ struct driver {
     mailbox inbox;
     backend *backend;
     ssh_fleet *fleet; /* NULL without nodes */
+    call_journal *journal; /* NULL in local[N], unless http.journal wants one */
     /* the scheduler thread's */
     scheduler *scheduler;
     command_list commands;
@@ -140,9 +143,15 @@ static void carry_out(driver *d, const command *c, buf *failures)
     switch (c->kind) {
     case COMMAND_PLAN:
         d->stages++;
+        if (d->journal)
+            call_journal_begin(d->journal, c->stage);
         b->ops->plan(b, c->stage, c->plan);
         break;
-    case COMMAND_FORGET: b->ops->forget(b, c->stage); break;
+    case COMMAND_FORGET:
+        b->ops->forget(b, c->stage);
+        if (d->journal)
+            call_journal_forget(d->journal, c->stage);
+        break;
     case COMMAND_LAUNCH:
         b->ops->launch(b, c->executor, c->incarnation, c->tasks, c->count);
         break;
@@ -442,9 +451,39 @@ static int nodes_of(driver *d, const master *m, rdd_error *err)
     return code < 0 ? code : backend_executors_new(&d->backend, places, m->executors, err);
 }
 
+static int open_journal(driver *d, const master *m, rdd_error *err)
+{
+    call_journal_options options = {
+        .path = conf_text("http.journal"),
+        .resume = conf_bool("http.resume"),
+        .size_max = (uint64_t)conf_int("http.journal_max"),
+        .note = print_lines,
+        .arg = d->progress,
+    };
+    if (options.resume && !*options.path)
+        return error_set(err, RDD_E_USAGE, "--conf http.resume=true goes on from http.journal: say "
+                         "which file that is");
+    if (m->kind == MASTER_LOCAL && !*options.path)
+        return 0;
+    int code = call_journal_open(&d->journal, &options, err);
+    if (code == 0 && m->kind == MASTER_LOCAL)
+        journal_set_keeper(call_journal_keeper(d->journal));
+    return code;
+}
+
+/* When nothing runs any more. A run that did all its jobs leaves no file. */
+static void close_journal(driver *d, bool done)
+{
+    if (d->journal && d->ctx->master.kind == MASTER_LOCAL)
+        journal_set_keeper(NULL);
+    d->journal = call_journal_close(d->journal, done);
+}
+
 static int backend_of(driver *d, const master *m, rdd_error *err)
 {
-    int code = 0;
+    int code = open_journal(d, m, err);
+    if (code < 0)
+        return code;
     switch (m->kind) {
     case MASTER_LOCAL: return backend_local_new(&d->backend, m->slots, err);
     case MASTER_LOCAL_CLUSTER:
@@ -452,8 +491,10 @@ static int backend_of(driver *d, const master *m, rdd_error *err)
         break;
     case MASTER_SSH: code = nodes_of(d, m, err); break;
     }
-    if (code == 0)
+    if (code == 0) {
         backend_executors_set_log(d->backend, print_lines, d->progress);
+        backend_executors_set_journal(d->backend, d->journal);
+    }
     return code;
 }
 
@@ -483,6 +524,7 @@ static progress_mode progress_of(const rdd_context *ctx)
 
 static void driver_release(driver *d)
 {
+    close_journal(d, false);
     event_log_close(d->log, NULL);
     scheduler_free(d->scheduler);
     command_list_release(&d->commands);
@@ -576,6 +618,8 @@ int driver_stop(driver *d, rdd_error *err)
     mailbox_close(&d->inbox);
     end_backend(d);
     fail_everything(d);
+    scheduler_counters n = scheduler_count(d->scheduler);
+    close_journal(d, !n.jobs_failed && !atomic_load(&d->ctx->interrupted) && !d->broken);
     say_what_ran(d);
     int code = event_log_close(TAKE(d->log), err);
     driver_release(d);
