@@ -234,8 +234,8 @@ static int replay(known_call *k, arena *memory, rdd_http_response *ret, rdd_erro
     *ret = (rdd_http_response){ .status = (int)k->status, .attempts = (int)k->attempts };
     if (!k->answered) {
         ret->attempts = 1;
-        ret->error = RDD_STR("outcome unknown: the call was sent, or about to be, when its executor "
-                             "or the driver was lost; it is not made again");
+        ret->error = RDD_STR("outcome unknown: the call may have been sent when its executor or the "
+                             "driver was lost; it is not made again");
         return 1;
     }
     if (copy_text(memory, k->body, &ret->body) &&

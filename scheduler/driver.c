@@ -619,7 +619,8 @@ int driver_stop(driver *d, rdd_error *err)
     end_backend(d);
     fail_everything(d);
     scheduler_counters n = scheduler_count(d->scheduler);
-    close_journal(d, !n.jobs_failed && !atomic_load(&d->ctx->interrupted) && !d->broken);
+    close_journal(d, !n.jobs_failed && !d->ctx->has_error && !atomic_load(&d->ctx->interrupted) &&
+                         !d->broken);
     say_what_ran(d);
     int code = event_log_close(TAKE(d->log), err);
     driver_release(d);

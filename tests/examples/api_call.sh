@@ -290,8 +290,9 @@ case_max_errors_spent()
         echo old >out.csv
         run 1 "$api_call" in.csv out.csv --url "$url/{id}" --max-errors 5 --retries 0 \
             --concurrency 8 --master "$master"
-        one_line 'api_call: ' 'calls failed, more than http.max_errors' '= 5' \
-            'the last: 500 Internal Server Error'
+        says "$err" 'calls failed, more than http.max_errors = 5' \
+            'the last: 500 Internal Server Error' 'with --resume goes on from there'
+        rm out.csv.journal
         stop_server
         case $master in
         'local[1]') slots=1 ;;
