@@ -179,6 +179,7 @@ void journal_release(run *r)
     run_journal *j = r->journal;
     if (!j)
         return;
+    keeper->flush(keeper);
     buf_release(&j->bytes);
     free(j->calls);
     free(j->buckets);

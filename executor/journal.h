@@ -29,6 +29,8 @@ struct journal_keeper {
     bool (*is_kept)(journal_keeper *k, uint64_t ticket);
     /* False: too much is on its way, no call is to be made now. */
     bool (*has_room)(journal_keeper *k);
+    /* A task has ended: what was added goes now. */
+    void (*flush)(journal_keeper *k);
     bool resumed; /* a first attempt may find something, too */
 };
 

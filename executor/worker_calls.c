@@ -133,6 +133,17 @@ static bool keeper_has_room(journal_keeper *k)
     return room;
 }
 
+static void keeper_flush(journal_keeper *k)
+{
+    worker_calls *w = of(k);
+    pthread_mutex_lock(&w->mutex);
+    if (w->entry_count) {
+        seal_locked(w);
+        wake_locked(w);
+    }
+    pthread_mutex_unlock(&w->mutex);
+}
+
 static void want_locked(worker_calls *w, const loading *l, uint64_t from)
 {
     journal_part p = { .kind = JOURNAL_WANT, .worker = w->serial, .task = l->task, .serial = from };
@@ -168,7 +179,8 @@ int worker_calls_new(worker_calls **ret, uint32_t serial, int wake_fd, rdd_error
         return error_set_memory(err, "starting slots");
     *w = (worker_calls){
         .keeper = { .load = keeper_load, .add = keeper_add, .is_kept = keeper_is_kept,
-                    .has_room = keeper_has_room, .resumed = conf_bool("http.resume") },
+                    .has_room = keeper_has_room, .flush = keeper_flush,
+                    .resumed = conf_bool("http.resume") },
         .serial = serial, .wake_fd = wake_fd, .due_ns = CLOCK_NEVER,
         .flush_ns = (uint64_t)conf_int("http.journal_flush") * NS_PER_MS,
     };

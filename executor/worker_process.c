@@ -285,8 +285,8 @@ static void grant(talker *t)
 /* What is ready goes out as far as it can. True when something was ready. */
 static bool send_ready(talker *t)
 {
-    bool moved = worker_slots_take(t->slots, &t->channel, &t->results);
-    moved |= worker_calls_take(t->calls, &t->channel, clock_now_ns());
+    bool moved = worker_calls_take(t->calls, &t->channel, clock_now_ns());
+    moved |= worker_slots_take(t->slots, &t->channel, &t->results);
     bool had_results = t->results.first != NULL;
     grant(t);
     channel_io io = CHANNEL_MOVED;

@@ -184,8 +184,12 @@ static bool write_locked(call_journal *j, uint32_t stage, uint32_t partition, rd
 
 static void add_locked(call_journal *j, uint32_t stage, uint32_t partition, rdd_str entry, bool always)
 {
-    if (!has_stage(j, stage))
+    record late;
+    if (!has_stage(j, stage)) { /* for a later run it is not too late */
+        if (j->path)
+            write_locked(j, stage, partition, entry, &late);
         return;
+    }
     if (j->size + entry.size > j->options.size_max && !always) {
         if (!j->noted)
             note(j, "rdd: more answers of calls than http.journal_max (%llu bytes): no more are kept, "
@@ -308,6 +312,10 @@ static bool keeper_has_room(journal_keeper *k UNUSED)
     return true;
 }
 
+static void keeper_flush(journal_keeper *k UNUSED)
+{
+}
+
 journal_keeper *call_journal_keeper(call_journal *j)
 {
     return &j->keeper;
@@ -350,6 +358,7 @@ int call_journal_open(call_journal **ret, const call_journal_options *options, r
     j->fd = -1;
     j->keeper = (journal_keeper){ .load = keeper_load, .add = keeper_add,
                                   .is_kept = keeper_is_kept, .has_room = keeper_has_room,
+                                  .flush = keeper_flush,
                                   .resumed = options->resume };
     pthread_mutex_init(&j->mutex, NULL);
     int code = 0;

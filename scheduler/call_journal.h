@@ -35,7 +35,7 @@ int call_journal_open(call_journal **ret, const call_journal_options *options, r
 /* `done`: the file is of no use any more and removed. */
 void *call_journal_close(call_journal *j, bool done);
 
-/* A stage is begun, and over. Entries of others are not taken. */
+/* A stage is begun, and over. Entries of others only go into the file. */
 void call_journal_begin(call_journal *j, uint32_t stage);
 void call_journal_forget(call_journal *j, uint32_t stage);
 
