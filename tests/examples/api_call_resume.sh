@@ -70,6 +70,17 @@ case_rate_of_a_cluster()
     only in.csv out.csv
 }
 
+# One executor is told to wait; the other one, which was not, waits too.
+case_all_executors_wait()
+{
+    start_server "$build/examples/demo_api" --port 0 --throttle 8/s
+    head -n 41 "$root/examples/data.csv" >in.csv
+    run 0 "$api_call" in.csv out.csv --url "$url/countries/{code}" --retries 20 --concurrency 2 \
+        --master 'local-cluster[2,1]'
+    stop_server
+    [ "$(grep -c ',200,,' out.csv)" -eq 40 ]
+}
+
 # A worker dies: only what had not reached the driver is called again.
 case_a_worker_is_killed()
 {

@@ -89,10 +89,11 @@ static void spills(void **state)
     call_journal *j = open_with((call_journal_options){ .memory_max = 10 });
     call_journal_begin(j, 0);
     char expected[1024] = "", word[16];
+    size_t size = 0;
     for (int i = 0; i < 100; i++) {
         snprintf(word, sizeof word, "w%d", i);
         add(j, 0, 3, word);
-        strcat(strcat(expected, word), " ");
+        size += (size_t)snprintf(expected + size, sizeof expected - size, "%s ", word);
     }
     assert_string_equal(all(j, 0, 3, 50), expected);
     call_journal_close(j, false);
