@@ -2,6 +2,7 @@
 
 #include "call_journal_file.h"
 #include "call_wire.h"
+#include "conf.h"
 #include "journal.h"
 
 #include <pthread.h>
@@ -41,6 +42,7 @@ struct call_journal {
     uint64_t size;         /* of all entries */
     size_t memory_size;    /* of those in memory */
     uint64_t resumed;
+    bool local;            /* the process's keeper */
     bool noted, broken;    /* the limit was told of; the file cannot be written */
 };
 
@@ -316,11 +318,6 @@ static void keeper_flush(journal_keeper *k UNUSED)
 {
 }
 
-journal_keeper *call_journal_keeper(call_journal *j)
-{
-    return &j->keeper;
-}
-
 /* -- Life -------------------------------------------------------------------------------------- */
 
 static void take_old(void *arg, uint32_t stage, uint32_t partition, uint64_t place, rdd_str entry)
@@ -374,10 +371,37 @@ int call_journal_open(call_journal **ret, const call_journal_options *options, r
     return 0;
 }
 
+int call_journal_by_settings(call_journal **ret, bool local,
+                             void (*note_line)(void *arg, const char *text, size_t size), void *arg,
+                             rdd_error *err)
+{
+    call_journal_options options = {
+        .path = conf_text("http.journal"),
+        .resume = conf_bool("http.resume"),
+        .size_max = (uint64_t)conf_int("http.journal_max"),
+        .note = note_line,
+        .arg = arg,
+    };
+    if (options.resume && !*options.path)
+        return error_set(err, RDD_E_USAGE, "--conf http.resume=true goes on from http.journal: say "
+                         "which file that is");
+    *ret = NULL;
+    if (local && !*options.path)
+        return 0;
+    int code = call_journal_open(ret, &options, err);
+    if (code < 0 || !local)
+        return code;
+    (*ret)->local = true;
+    journal_set_keeper(&(*ret)->keeper);
+    return 0;
+}
+
 void *call_journal_close(call_journal *j, bool done)
 {
     if (!j)
         return NULL;
+    if (j->local)
+        journal_set_keeper(NULL);
     for (size_t i = 0; i < SCOPE_BUCKETS; i++)
         for (scope *s = j->buckets[i], *next; s; s = next) {
             next = s->next;

@@ -19,7 +19,6 @@
 #include "error.h"
 
 typedef struct call_journal call_journal;
-struct journal_keeper;
 
 typedef struct call_journal_options {
     const char *path;  /* "": none; copied */
@@ -32,7 +31,13 @@ typedef struct call_journal_options {
 
 int call_journal_open(call_journal **ret, const call_journal_options *options, rdd_error *err);
 
-/* `done`: the file is of no use any more and removed. */
+/* As --conf http.* says. `local`: tasks run in this process, and find the journal by themselves; then
+ * *ret is NULL unless there is a file to be kept. `note` as in the options. */
+int call_journal_by_settings(call_journal **ret, bool local,
+                             void (*note)(void *arg, const char *text, size_t size), void *arg,
+                             rdd_error *err);
+
+/* When nothing runs any more. `done`: the file is of no use any more and removed. */
 void *call_journal_close(call_journal *j, bool done);
 
 /* A stage is begun, and over. Entries of others only go into the file. */
@@ -52,8 +57,5 @@ void call_journal_read(call_journal *j, uint32_t stage, uint32_t partition, size
 /* Bytes of entries that are kept; how many an earlier run left. */
 uint64_t call_journal_size(call_journal *j);
 uint64_t call_journal_resumed(call_journal *j);
-
-/* For tasks in this process; valid until the journal is closed. */
-struct journal_keeper *call_journal_keeper(call_journal *j);
 
 #endif

@@ -5,7 +5,6 @@
 #include "calls.h"
 #include "clock.h"
 #include "conf.h"
-#include "journal.h"
 #include "place_ssh.h"
 #include "progress.h"
 
@@ -451,37 +450,10 @@ static int nodes_of(driver *d, const master *m, rdd_error *err)
     return code < 0 ? code : backend_executors_new(&d->backend, places, m->executors, err);
 }
 
-static int open_journal(driver *d, const master *m, rdd_error *err)
-{
-    call_journal_options options = {
-        .path = conf_text("http.journal"),
-        .resume = conf_bool("http.resume"),
-        .size_max = (uint64_t)conf_int("http.journal_max"),
-        .note = print_lines,
-        .arg = d->progress,
-    };
-    if (options.resume && !*options.path)
-        return error_set(err, RDD_E_USAGE, "--conf http.resume=true goes on from http.journal: say "
-                         "which file that is");
-    if (m->kind == MASTER_LOCAL && !*options.path)
-        return 0;
-    int code = call_journal_open(&d->journal, &options, err);
-    if (code == 0 && m->kind == MASTER_LOCAL)
-        journal_set_keeper(call_journal_keeper(d->journal));
-    return code;
-}
-
-/* When nothing runs any more. A run that did all its jobs leaves no file. */
-static void close_journal(driver *d, bool done)
-{
-    if (d->journal && d->ctx->master.kind == MASTER_LOCAL)
-        journal_set_keeper(NULL);
-    d->journal = call_journal_close(d->journal, done);
-}
-
 static int backend_of(driver *d, const master *m, rdd_error *err)
 {
-    int code = open_journal(d, m, err);
+    int code = call_journal_by_settings(&d->journal, m->kind == MASTER_LOCAL, print_lines,
+                                        d->progress, err);
     if (code < 0)
         return code;
     switch (m->kind) {
@@ -524,7 +496,7 @@ static progress_mode progress_of(const rdd_context *ctx)
 
 static void driver_release(driver *d)
 {
-    close_journal(d, false);
+    call_journal_close(d->journal, false);
     event_log_close(d->log, NULL);
     scheduler_free(d->scheduler);
     command_list_release(&d->commands);
@@ -619,8 +591,8 @@ int driver_stop(driver *d, rdd_error *err)
     end_backend(d);
     fail_everything(d);
     scheduler_counters n = scheduler_count(d->scheduler);
-    close_journal(d, !n.jobs_failed && !d->ctx->has_error && !atomic_load(&d->ctx->interrupted) &&
-                         !d->broken);
+    bool done = !n.jobs_failed && !d->ctx->has_error && !d->ctx->interrupted && !d->broken;
+    d->journal = call_journal_close(d->journal, done); /* one of a run that is done is of no use */
     say_what_ran(d);
     int code = event_log_close(TAKE(d->log), err);
     driver_release(d);
