@@ -849,7 +849,7 @@ typedef struct rdd_http_options {
     int attempts_max;       /* http.attempts_max */
     int64_t elapsed_max_ms; /* http.elapsed_max: over all attempts of a call */
     int connections_per_host; /* http.connections_per_host: of one slot */
-    const char *rate;       /* http.rate: "50/s", "100/m", "9/h", over all slots of a process */
+    const char *rate;       /* http.rate: "50/s", "100/m", "9/h", over all executors */
     const char *max_errors; /* http.max_errors: "10" or "5%" of the records; NULL: any number */
     size_t response_max;    /* http.response_max: bytes of one answer */
 } rdd_http_options;
@@ -863,6 +863,10 @@ typedef struct rdd_http_options {
  * is in use already: there is one at a time. In an executor process this call never returns. Never
  * NULL. */
 RDD_PUBLIC rdd_context *rdd_init(int *argc, char **argv);
+
+/* What --conf key=value does, said by the program: after rdd_init and before the first action. False
+ * and the error is the context's, as of an action, when there is no such setting or value. */
+RDD_PUBLIC bool rdd_set_conf(rdd_context *ctx, const char *key, const char *value);
 
 /* Stops executors, prints the first failure that nobody took, releases the context with its RDDs,
  * results and open iterators, and gives the exit status: 0; 1 when a job failed; 2 for wrong usage;

@@ -6,6 +6,11 @@
  * Without --url the column `id` is the URL. The output has the input's columns, then the top-level
  * fields of the JSON answers, then _status, _error and _attempts.
  *
+ * Answers are kept in OUTPUT.journal (--journal FILE) until the output is there. When a run was
+ * interrupted, by ^C, a failure, or the end of the machine's patience, the same command with --resume
+ * makes only the calls that are missing. A POST or PATCH that was under way then is not made again:
+ * nobody knows what came of it, and its row says so.
+ *
  * Exit status: 0 when every row succeeded, or when failures stay within --max-errors; 1 when rows
  * failed, with a count by cause; 2 for wrong usage. Without --max-errors the output is complete all
  * the same, and says so row by row.
@@ -13,6 +18,7 @@
 #include <rdd.h>
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 enum { HEADERS_MAX = 32 };
 
@@ -143,6 +149,8 @@ typedef struct settings {
     call_env env;
     rdd_str headers[HEADERS_MAX];
     int concurrency;
+    const char *journal;
+    bool resume;
     rdd_http_options http;
 } settings;
 
@@ -153,11 +161,13 @@ static const char USAGE[] =
     "  --header 'N: V'    sent with every call; may be given again\n"
     "  --body TEMPLATE    what is sent; {column} is the cell, JSON-escaped\n"
     "  --concurrency N    calls in flight in each slot (default 16)\n"
-    "  --rate R           calls over all slots of a process, as 50/s, 100/m or 9/h\n"
+    "  --rate R           calls over all executors, as 50/s, 100/m or 9/h\n"
     "  --retries N        after a failed attempt (default 4)\n"
     "  --timeout S        seconds that one attempt may take (default 30)\n"
     "  --max-errors N|P%  stop when more rows fail, and write nothing\n"
     "  --prefix P         before the names of the answers' fields\n"
+    "  --journal FILE     keeps answers until the output is there (default OUTPUT.csv.journal)\n"
+    "  --resume           goes on where an interrupted run ended, from its journal\n"
     "and the library's: --master M, --conf key=value, --explain, --progress, --quiet\n";
 
 static _Noreturn void usage_error(const char *format, const char *what)
@@ -187,6 +197,8 @@ static void take_option(settings *s, const char *option, const char *value)
         s->env.body = rdd_str_of(value);
     else if (!strcmp(option, "--prefix"))
         s->env.prefix = rdd_str_of(value);
+    else if (!strcmp(option, "--journal"))
+        s->journal = value;
     else if (!strcmp(option, "--concurrency"))
         s->concurrency = (int)number_of(option, value, 1, 100000);
     else if (!strcmp(option, "--rate"))
@@ -212,7 +224,9 @@ static void parse(settings *s, int argc, char **argv)
             printf("%s", USAGE);
             exit(0);
         }
-        if (!strncmp(argv[i], "--", 2)) {
+        if (!strcmp(argv[i], "--resume")) {
+            s->resume = true;
+        } else if (!strncmp(argv[i], "--", 2)) {
             if (i + 1 == argc)
                 usage_error("%s needs a value", argv[i]);
             take_option(s, argv[i], argv[i + 1]);
@@ -263,11 +277,44 @@ static void print_cause(void *arg, const char *name, int64_t count)
     fprintf(stderr, "  %7lld  %s\n", (long long)count, name + strlen("cause: "));
 }
 
+/* Where answers are kept. An output that is no file has no place beside it. */
+static bool choose_journal(rdd_context *ctx, settings *s)
+{
+    static char beside[4096];
+    struct stat status;
+    bool is_file = strcmp(s->output, "-") != 0 &&
+                   (stat(s->output, &status) || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
+    if (!s->journal && is_file) {
+        size_t size = strlen(s->output);
+        while (size > 1 && s->output[size - 1] == '/')
+            size--;
+        snprintf(beside, sizeof beside, "%.*s.journal", (int)size, s->output);
+        s->journal = beside;
+    }
+    if (!s->journal && s->resume)
+        usage_error("%s", "--resume: the output is no file, so say --journal FILE");
+    return !s->journal || (rdd_set_conf(ctx, "http.journal", s->journal) &&
+                           rdd_set_conf(ctx, "http.resume", s->resume ? "true" : "false"));
+}
+
+/* Only a run that got as far as calling left something to go on from. */
+static void say_how_to_resume(const settings *s)
+{
+    FILE *journal = s->journal ? fopen(s->journal, "rb") : NULL;
+    if (!journal)
+        return;
+    fclose(journal);
+    fprintf(stderr, "api_call: the answers so far are in %s: the same command with --resume goes on "
+                    "from there\n", s->journal);
+}
+
 int main(int argc, char **argv)
 {
     rdd_context *ctx = rdd_init(&argc, argv);
     settings s = { .concurrency = 16 };
     parse(&s, argc, argv);
+    if (!choose_journal(ctx, &s))
+        return rdd_finish(ctx);
 
     rdd *rows = rdd_csv(ctx, s.input);
     if (!check_columns(ctx, &s, rows))
@@ -287,5 +334,7 @@ int main(int argc, char **argv)
         rdd_counters(ctx, "cause: ", print_cause, NULL);
     }
     int status = rdd_finish(ctx);
+    if (status)
+        say_how_to_resume(&s);
     return status || saved < 0 ? (status ? status : 1) : failed && !s.http.max_errors;
 }

@@ -3,6 +3,8 @@
 
 #include "conf.h"
 #include "http.h"
+#include "journal.h"
+#include "rate_lease.h"
 #include "runner_parts.h"
 
 #include <stdarg.h>
@@ -42,6 +44,11 @@ void runner_http_resume(runner *r)
     http_engine_resume(r->http);
 }
 
+void runner_http_nudge(runner *r)
+{
+    http_engine_nudge(r->http);
+}
+
 void runner_http_free(runner *r)
 {
     http_engine_free(r->http);
@@ -54,8 +61,9 @@ void runner_http_free(runner *r)
 
 /* ---- what the slots of a process share ------------------------------------------------------ */
 
-/* A rate limit is the process's, by where it was declared; a budget belongs to a node of a stage. The
- * lists grow with programs, not with calls, and live as long as the process. */
+/* A rate limit is the process's (in a worker, its part of the cluster's), by where it was declared; a
+ * budget belongs to a node of a stage. The lists grow with programs, not with calls, and live as long
+ * as the process. */
 typedef struct shared_rate {
     struct shared_rate *next;
     rate_limit limit;
@@ -72,6 +80,15 @@ static pthread_mutex_t shared_mutex = PTHREAD_MUTEX_INITIALIZER;
 static shared_rate *shared_rates;
 static budget *budgets;
 
+static int start_rate(shared_rate *s, const char *text, rdd_error *err)
+{
+    int code = rate_limit_init(&s->limit, text, err);
+    if (code < 0 || !rate_lease_on())
+        return code;
+    s->limit.lease = rate_lease_new(s->key, s->limit.interval_ns);
+    return s->limit.lease ? 0 : error_set_memory(err, "calling");
+}
+
 static rate_limit *find_rate(const char *text, const char *label, rdd_error *err)
 {
     char key[512];
@@ -82,7 +99,7 @@ static rate_limit *find_rate(const char *text, const char *label, rdd_error *err
         s = s->next;
     if (!s && (s = calloc(1, sizeof *s + strlen(key) + 1))) {
         memcpy(s->key, key, strlen(key) + 1);
-        if (rate_limit_init(&s->limit, text, err) < 0) {
+        if (start_rate(s, text, err) < 0) {
             free(s);
             s = NULL;
         } else {
@@ -198,6 +215,21 @@ void calls_undo(run *r)
         atomic_fetch_sub(&s->budget->failed, s->failed);
 }
 
+/* One call, unless the journal has its answer. */
+static int call_or_replay(op_task *t, http_state *s, http_engine *engine,
+                          const rdd_http_request *request, rdd_http_response *ret, rdd_error *err)
+{
+    journal_call c;
+    int code = journal_begin(t->run, s->node, request, t->scratch, &c, ret, err);
+    if (code)
+        return code < 0 ? code : 0;
+    code = http_call_with(engine, &s->policy, request, c.run ? &c.permit : NULL, t->scratch, ret,
+                          err);
+    if (code == 0)
+        journal_end(&c, ret);
+    return code;
+}
+
 rdd_http_response rdd_http_send(rdd_task *task, const rdd_http_request *request)
 {
     op_task *t = (op_task *)(void *)task;
@@ -212,7 +244,7 @@ rdd_http_response rdd_http_send(rdd_task *task, const rdd_http_request *request)
     if (!engine) {
         if (!t->failed && !t->run->code)
             run_fail_with(t->run, &err);
-    } else if (http_call(engine, &s->policy, request, t->scratch, &response, &err) < 0) {
+    } else if (call_or_replay(t, s, engine, request, &response, &err) < 0) {
         run_fail_with(t->run, &err);
     } else {
         count_call(t, s, &response);

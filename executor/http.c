@@ -50,7 +50,7 @@ void *http_engine_free(http_engine *e)
     if (!e)
         return NULL;
     ASSERT(!e->calls);
-    ASSERT(!e->ready.first);
+    ASSERT(!e->ready.first && !e->parked.first);
     ASSERT(e->fiber_count == 0);
     http_hosts_release(&e->hosts, &e->timers);
     http_timers_release(&e->timers);
@@ -91,6 +91,8 @@ static void step(http_engine *e, bool sleep)
         next = done->next;
         call_answered((call *)done, now);
     }
+    if (atomic_exchange(&e->nudged, false))
+        calls_unpark(e, now);
     /* Only now, so that an answer that was there in time is not called late. */
     http_timers_fire(&e->timers, now);
     if (atomic_load(&e->cancelled))
@@ -136,17 +138,31 @@ void http_engine_resume(http_engine *e)
     atomic_store(&e->cancelled, false);
 }
 
+void http_engine_nudge(http_engine *e)
+{
+    atomic_store(&e->nudged, true);
+    wire *w = atomic_load(&e->wire);
+    if (w)
+        wire_wake(w);
+}
+
 /* -- Calls ------------------------------------------------------------------------------------- */
 
 int http_call(http_engine *e, const http_policy *policy, const rdd_http_request *request,
               arena *memory, rdd_http_response *ret, rdd_error *err)
 {
+    return http_call_with(e, policy, request, NULL, memory, ret, err);
+}
+
+int http_call_with(http_engine *e, const http_policy *policy, const rdd_http_request *request,
+                   http_permit *permit, arena *memory, rdd_http_response *ret, rdd_error *err)
+{
     *ret = (rdd_http_response){ 0 };
     int code = e->wire ? 0 : make_wire(e, err);
     if (code < 0)
         return code;
-    call c = { .engine = e, .policy = policy, .request = request, .memory = memory,
-               .response = ret, .err = err };
+    call c = { .engine = e, .policy = policy, .request = request, .permit = permit,
+               .memory = memory, .response = ret, .err = err };
     call_begin(&c);
     fiber *f = fiber_current();
     if (c.state == CALL_DONE || !f || fiber_tag(f) != e) {

@@ -23,7 +23,8 @@
  * PATCH and methods of unknown meaning are only sent again if the request has an idempotency key.
  *
  * A 429 is a word to everybody: the host's calls slow down to one at a time and speed up with each
- * success; with Retry-After, all slots of the process hold their calls to this host until then.
+ * success; with Retry-After (of a 503 too), all slots of the process hold their calls to this host
+ * until then, and so do all executors (http_hold).
  *
  * Timeouts count the server's time, not ours: when the thread was busy elsewhere, that time does
  * not count, and what came in meanwhile is read before anything is called late.
@@ -50,7 +51,7 @@ typedef struct http_policy {
     int connections_per_host;
     int redirects_max;      /* 0: a redirect is an answer like others */
     size_t response_max;    /* bytes of one answer, after decompression */
-    rate_limit *rate;       /* shared by all slots of the process; NULL: as fast as it goes */
+    rate_limit *rate;       /* shared by all slots; NULL: as fast as it goes */
 } http_policy;
 
 /* The policy of an operator: its options, and where they are zero, --conf http.*. `options` may be
@@ -85,6 +86,20 @@ void *http_engine_free(http_engine *e);
 int http_call(http_engine *e, const http_policy *policy, const rdd_http_request *request,
               arena *memory, rdd_http_response *ret, rdd_error *err);
 
+/* Leave to send: asked right before each request of a call, and again after each nudge while it says
+ * no. For a call that somebody has to know of before it is made. */
+typedef struct http_permit {
+    bool (*may_send)(struct http_permit *p);
+    bool untouched; /* set at the end: no byte of a request can have reached a server */
+} http_permit;
+
+/* The same with a permit, which may be NULL. */
+int http_call_with(http_engine *e, const http_policy *policy, const rdd_http_request *request,
+                   http_permit *permit, arena *memory, rdd_http_response *ret, rdd_error *err);
+
+/* Whether a request of this method, which may be empty, is sent once only. */
+bool http_is_once(const rdd_http_request *request);
+
 /* Begins a fiber whose calls do not block the others, and runs it until it suspends or ends. Its
  * body may also call fiber_suspend() for reasons of its own, if somebody will resume it. */
 int http_engine_start(http_engine *e, void (*body)(void *arg), void *arg, rdd_error *err);
@@ -106,6 +121,16 @@ void http_engine_poll(http_engine *e);
  * http_engine_resume(). From any thread, while the engine exists. */
 void http_engine_cancel(http_engine *e);
 void http_engine_resume(http_engine *e);
+
+/* There may be a moment of a rate, or a permit, for calls that wait for one. From any thread, while
+ * the engine exists. */
+void http_engine_nudge(http_engine *e);
+
+/* Hosts that said "later", beyond this process. `told` hears of each that one of its slots met (an
+ * origin as in "http://host:80"); before the first call. http_hold() is what others met. */
+typedef void http_hold_told(void *arg, rdd_str origin, uint64_t until_ns);
+void http_hold_watch(http_hold_told *told, void *arg);
+void http_hold(rdd_str origin, uint64_t until_ns);
 
 /* Percent-encodes everything but the unreserved characters of RFC 3986, into `memory`; data NULL
  * when out of memory. */

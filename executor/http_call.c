@@ -74,6 +74,13 @@ static void finish_answered(call *c, rdd_str error)
         finish(c, 0);
 }
 
+static void stop_waiting(call *c)
+{
+    if (c->rate_waits)
+        rate_limit_wait_end(c->policy->rate);
+    c->rate_waits = false;
+}
+
 static void leave_host(call *c)
 {
     http_host *h = c->host;
@@ -90,6 +97,9 @@ void call_cancel(call *c)
         call_queue_remove(c->queued_again ? &c->host->again : &c->host->fresh, c);
     if (c->state == CALL_SENT)
         wire_stop(e->wire, &c->x);
+    if (c->parked)
+        call_queue_remove(&e->parked, c);
+    stop_waiting(c);
     if (c->state == CALL_SENT || c->state == CALL_PACED)
         c->host->active--;
     c->response->error = RDD_STR("cancelled");
@@ -168,20 +178,57 @@ static void on_paced(http_timer *t, uint64_t now_ns)
     leave_host(c);
 }
 
-/* The last thing before a request: its moment of the rate limit. */
-static void pace(call *c, uint64_t now_ns)
+/* Whether it has all that a request takes, its moment of the rate limit perhaps being later. */
+static bool may_go(call *c, uint64_t now_ns)
 {
     rate_limit *rate = c->policy->rate;
-    uint64_t when = rate ? rate_limit_reserve(rate, now_ns) : now_ns;
-    if (when <= now_ns) {
+    if (c->moment == CLOCK_NEVER)
+        c->moment = rate ? rate_limit_reserve(rate, now_ns) : now_ns;
+    if (c->moment == CLOCK_NEVER) {
+        if (!c->rate_waits)
+            rate_limit_wait(rate, now_ns);
+        c->rate_waits = true;
+        return false;
+    }
+    stop_waiting(c);
+    return !c->permit || c->permit->may_send(c->permit);
+}
+
+static void go_or_park(call *c, uint64_t now_ns)
+{
+    http_engine *e = c->engine;
+    if (!may_go(c, now_ns)) {
+        c->parked = true;
+        call_queue_push(&e->parked, c);
+        return;
+    }
+    if (c->attempts)
+        c->excused += u64_max(c->moment, now_ns) - c->paced;
+    if (c->moment <= now_ns && now_ns == c->paced) {
         send_request(c, now_ns);
         return;
     }
-    c->state = CALL_PACED;
-    if (c->attempts)
-        c->excused += when - now_ns;
     c->timer.fire = on_paced;
-    http_timer_arm(&c->engine->timers, &c->timer, when);
+    http_timer_arm(&e->timers, &c->timer, u64_max(c->moment, now_ns));
+}
+
+/* The last thing before a request: its moment of the rate limit, and leave to send. */
+static void pace(call *c, uint64_t now_ns)
+{
+    c->state = CALL_PACED;
+    c->moment = CLOCK_NEVER;
+    c->paced = now_ns;
+    go_or_park(c, now_ns);
+}
+
+void calls_unpark(http_engine *e, uint64_t now_ns)
+{
+    call_queue parked = e->parked;
+    e->parked = (call_queue){ 0 };
+    for (call *c; (c = call_queue_pop(&parked));) {
+        c->parked = false;
+        go_or_park(c, now_ns);
+    }
 }
 
 static void on_gate(http_timer *t, uint64_t now_ns)
@@ -290,6 +337,13 @@ static void set_request(call *c)
     c->x.response_max = c->policy->response_max;
 }
 
+bool http_is_once(const rdd_http_request *request)
+{
+    char method[HTTP_METHOD_MAX + 1];
+    return http_method_read(request->method, method) && !http_method_repeatable(method) &&
+           !request->idempotency_key.size;
+}
+
 void call_begin(call *c)
 {
     http_engine *e = c->engine;
@@ -338,6 +392,11 @@ static bool may_help_to_retry(const exchange *x)
     }
 }
 
+static bool never_left(const exchange *x)
+{
+    return x->fault == WIRE_RESOLVE || x->fault == WIRE_CONNECT || x->fault == WIRE_CONNECT_LATE;
+}
+
 static uint64_t backoff_ns(call *c)
 {
     uint64_t most = (uint64_t)c->policy->backoff_ms;
@@ -347,8 +406,8 @@ static uint64_t backoff_ns(call *c)
     return (uint64_t)(random_unit(&c->engine->random) * (double)(most * NS_PER_MS));
 }
 
-/* How long to wait before the next attempt. A 429 tells the host's other calls too; what it asks
- * for is then the gate's to see to. */
+/* How long to wait before the next attempt. A 429, and a 503 with Retry-After, tell the host's other
+ * calls too; what they ask for is then the gate's to see to. */
 static uint64_t retry_wait_ns(call *c, uint64_t now_ns, bool *ret_at_gate)
 {
     const exchange *x = &c->x;
@@ -358,7 +417,8 @@ static uint64_t retry_wait_ns(call *c, uint64_t now_ns, bool *ret_at_gate)
         asked_ms = http_retry_after_ms(x->retry_after, x->date, time(NULL),
                                        c->policy->retry_after_max_ms);
     uint64_t asked = asked_ms > 0 ? (uint64_t)asked_ms * NS_PER_MS : 0;
-    if (x->fault == WIRE_OK && x->status == 429) {
+    bool later = x->status == 429 || (x->status == 503 && asked);
+    if (x->fault == WIRE_OK && later) {
         http_host_slow_down(&c->engine->hosts, c->host, asked ? now_ns + asked : 0);
         *ret_at_gate = asked > 0;
     }
@@ -378,6 +438,8 @@ static void send_again_or_finish(call *c, uint64_t now_ns)
     }
     if (!again) {
         bool good = x->fault == WIRE_OK && x->status / 100 == 2;
+        if (c->permit)
+            c->permit->untouched = !c->redirects && never_left(x);
         rdd_str error = good ? RDD_STR("") : http_error_text(c, out_of_time);
         leave_host(c);
         finish_answered(c, error);
@@ -471,7 +533,7 @@ void call_answered(call *c, uint64_t now_ns)
         leave_host(c);
         return;
     }
-    if (c->x.fault == WIRE_OK && c->x.status != 429)
+    if (c->x.fault == WIRE_OK && c->x.status != 429 && c->x.status != 503)
         http_host_speed_up(c->host, (size_t)c->policy->connections_per_host);
     if (is_redirect(&c->x) && c->policy->redirects_max > 0)
         follow_redirect(c, now_ns);

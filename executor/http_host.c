@@ -9,6 +9,9 @@
 
 enum { GATES_MAX = 1024 };
 
+/* By how much longer a gate is to be closed before it is worth telling others. */
+#define NEWS_NS (50 * NS_PER_MS)
+
 typedef struct gate {
     struct gate *next;
     uint64_t until_ns;
@@ -22,6 +25,8 @@ static struct {
     gate *first;  /* under the mutex */
     size_t count; /* under the mutex */
     _Atomic uint64_t serial;
+    http_hold_told *told; /* NULL: nobody wants to hear of them */
+    void *arg;
 } gates = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 static void drop_open_gates_locked(uint64_t now_ns)
@@ -37,38 +42,66 @@ static void drop_open_gates_locked(uint64_t now_ns)
     }
 }
 
-static gate *find_gate_locked(const http_host *h)
+static gate *find_gate_locked(rdd_str name)
 {
     for (gate *g = gates.first; g; g = g->next)
-        if (g->name_size == h->name_size && !memcmp(g->name, h->name, h->name_size))
+        if (g->name_size == name.size && !memcmp(g->name, name.data, name.size))
             return g;
     return NULL;
 }
 
-/* Without memory, or with too many gates, only this engine keeps to it. */
-static void close_gate(const http_host *h, uint64_t until_ns)
+/* True when it was open until now, or is to be closed for longer by what others care about. Without
+ * memory, or with too many gates, only this engine keeps to it. */
+static bool close_gate_locked(rdd_str name, uint64_t until_ns)
 {
-    pthread_mutex_lock(&gates.mutex);
     drop_open_gates_locked(clock_now_ns());
-    gate *g = find_gate_locked(h);
-    if (!g && gates.count < GATES_MAX && (g = calloc(1, sizeof *g + h->name_size))) {
-        g->name_size = h->name_size;
-        memcpy(g->name, h->name, h->name_size);
+    gate *g = find_gate_locked(name);
+    if (!g && gates.count < GATES_MAX && (g = calloc(1, sizeof *g + name.size))) {
+        g->name_size = name.size;
+        memcpy(g->name, name.data, name.size);
         g->next = gates.first;
         gates.first = g;
         gates.count++;
     }
-    if (g && g->until_ns < until_ns) {
-        g->until_ns = until_ns;
-        g->serial = atomic_fetch_add(&gates.serial, 1) + 1;
-    }
+    if (!g || g->until_ns >= until_ns)
+        return false;
+    bool much = until_ns - g->until_ns > NEWS_NS;
+    g->until_ns = until_ns;
+    g->serial = atomic_fetch_add(&gates.serial, 1) + 1;
+    return much;
+}
+
+static void close_gate(const http_host *h, uint64_t until_ns)
+{
+    rdd_str name = { h->name_size, h->name };
+    pthread_mutex_lock(&gates.mutex);
+    bool news = close_gate_locked(name, until_ns);
+    http_hold_told *told = news ? gates.told : NULL;
+    void *arg = gates.arg;
+    pthread_mutex_unlock(&gates.mutex);
+    if (told)
+        told(arg, name, until_ns);
+}
+
+void http_hold_watch(http_hold_told *told, void *arg)
+{
+    pthread_mutex_lock(&gates.mutex);
+    gates.told = told;
+    gates.arg = arg;
+    pthread_mutex_unlock(&gates.mutex);
+}
+
+void http_hold(rdd_str origin, uint64_t until_ns)
+{
+    pthread_mutex_lock(&gates.mutex);
+    close_gate_locked(origin, until_ns);
     pthread_mutex_unlock(&gates.mutex);
 }
 
 /* What was said since news number `seen`. */
 static void look_at_gate_locked(http_host *h, uint64_t seen)
 {
-    const gate *g = find_gate_locked(h);
+    const gate *g = find_gate_locked((rdd_str){ h->name_size, h->name });
     if (!g || g->serial <= seen || g->until_ns <= h->closed_until_ns)
         return;
     h->closed_until_ns = g->until_ns;

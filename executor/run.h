@@ -19,6 +19,7 @@ enum {
 
 typedef struct iterator iterator;
 typedef struct tee tee;
+typedef struct run_journal run_journal;
 
 typedef struct payload {
     uint32_t node;
@@ -53,6 +54,7 @@ typedef struct run {
     counter *counters;
     struct http_state *http_states; /* calls.c */
     input_provider inputs; /* run_inputs() */
+    struct run_journal *journal;    /* journal.c; NULL until a call is made */
 } run;
 
 /* Fails the run, unless it has failed before; gives -1, so that iterators return it. */

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "error.h"
 #include "iterator.h"
+#include "journal.h"
 #include "remote_files.h"
 #include "runner_parts.h"
 #include "sink.h"
@@ -132,6 +133,7 @@ void runner_run(runner *r, const plan *p, const task_spec *task, outcome *ret)
     if (!t.code)
         run_task(r, &t);
     set_current(r, NULL);
+    journal_release(&t);
     finish(r, &t, ret);
     ret->metrics.run_ns = clock_now_ns() - started;
     arena_reset(&r->memory);
@@ -155,6 +157,14 @@ void runner_cancel(runner *r, task_id id)
 void runner_set_files(runner *r, struct remote_files *files)
 {
     r->files = files;
+}
+
+void runner_nudge(runner *r)
+{
+    pthread_mutex_lock(&r->mutex);
+    if (r->http)
+        runner_http_nudge(r);
+    pthread_mutex_unlock(&r->mutex);
 }
 
 int runner_new(runner **ret, slot_state *state, rdd_error *err)

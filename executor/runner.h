@@ -39,4 +39,7 @@ void runner_run(runner *r, const plan *p, const task_spec *task, outcome *ret);
  * that task is cancelled. */
 void runner_cancel(runner *r, task_id id);
 
+/* Calls of the task that runs now which wait for leave look again. From any thread. */
+void runner_nudge(runner *r);
+
 #endif

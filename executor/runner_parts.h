@@ -33,6 +33,8 @@ struct http_engine *runner_http(runner *r, rdd_error *err);
 void runner_http_cancel(runner *r);
 /* Lets calls be made again; under the mutex. */
 void runner_http_resume(runner *r);
+/* Calls that wait for leave look again; under the mutex. */
+void runner_http_nudge(runner *r);
 void runner_http_free(runner *r);
 
 #endif

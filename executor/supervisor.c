@@ -235,11 +235,14 @@ static void take_driver_frame(supervisor *s, const frame *f)
     case FRAME_CLOSE: supervisor_relay(s, NULL, f); return;
     case FRAME_HEARTBEAT: return; /* that it came is all it says */
     case FRAME_BYE: take_bye(s); return;
+    case FRAME_LEASE:
+    case FRAME_JOURNAL:
+        if (!supervisor_calls_to(s, f))
+            break;
+        return;
     case FRAME_OUTCOMES:
     case FRAME_LOG:
     case FRAME_OPEN:
-    case FRAME_LEASE:
-    case FRAME_JOURNAL:
     case FRAME_TYPES: break;
     }
     error_set(&err, RDD_E_PROTOCOL, "a frame of type %d", (int)f->type);
@@ -290,7 +293,7 @@ void supervisor_worker_started(supervisor *s, uint32_t index, const board *b, ui
     w->board = b;
     w->serial = ++s->serial;
     w->end_by_ns = w->kill_at_ns = CLOCK_NEVER;
-    w->ready = w->useful = w->kill_wanted = w->killed = w->cancel_kill = false;
+    w->ready = w->leases = w->useful = w->kill_wanted = w->killed = w->cancel_kill = false;
     w->kill_reason.code = RDD_OK;
     w->plan_count = w->task_first = w->task_count = 0;
     w->results.count = w->payloads.count = w->files.count = 0;
@@ -350,6 +353,8 @@ static void take_worker_frame(supervisor *s, worker *w, const frame *f)
     case FRAME_RESET:
     case FRAME_OPEN:
     case FRAME_CLOSE: supervisor_relay(s, w, f); return;
+    case FRAME_LEASE:
+    case FRAME_JOURNAL: supervisor_calls_from(s, w, f); return;
     default:
         error_set(&err, RDD_E_PROTOCOL, "it sent a frame of type %d", (int)f->type);
         supervisor_kill_worker(w, &err);
@@ -400,6 +405,7 @@ void supervisor_worker_ended(supervisor *s, uint32_t index, const worker_end *en
     s->now_ns = now_ns;
     worker *w = &s->workers[index];
     supervisor_drop_streams(s, w);
+    supervisor_calls_ended(s, w);
     if (!s->leaving && !s->exiting)
         supervisor_judge_end(s, w, end);
     channel_release(&w->channel);

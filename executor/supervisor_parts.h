@@ -4,6 +4,7 @@
  *   supervisor_tasks.c   tasks to workers, outcomes and streams back
  *   supervisor_files.c   files of the driver that workers have open
  *   supervisor_end.c     what the end of a worker means
+ *   supervisor_calls.c   what HTTP calls have to say to the driver
  */
 #ifndef RDD_SUPERVISOR_PARTS_H
 #define RDD_SUPERVISOR_PARTS_H
@@ -50,6 +51,7 @@ typedef struct worker {
     channel channel;
     const board *board;
     bool ready;               /* said HELLO */
+    bool leases;              /* asked the driver for calls */
     bool kill_wanted, killed; /* the command is due, is out */
     uint64_t end_by_ns;       /* it closed its channel, so its end is near; CLOCK_NEVER */
     bool useful;              /* gave an outcome, or its end was some task's fault */
@@ -123,6 +125,11 @@ bool worker_take_task(worker *w, task_id id); /* off its list */
 void supervisor_file_from_worker(supervisor *s, worker *w, const frame *f);
 bool supervisor_file_from_driver(supervisor *s, const frame *f); /* false: past what was agreed */
 void supervisor_reset_files(supervisor *s, worker *w);
+
+/* supervisor_calls.c */
+void supervisor_calls_from(supervisor *s, worker *w, const frame *f);
+bool supervisor_calls_to(supervisor *s, const frame *f);
+void supervisor_calls_ended(supervisor *s, const worker *w);
 
 /* supervisor_end.c */
 void supervisor_judge_end(supervisor *s, worker *w, const worker_end *end);

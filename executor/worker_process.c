@@ -5,6 +5,7 @@
 #include "protocol.h"
 #include "remote_files.h"
 #include "stream.h"
+#include "worker_calls.h"
 #include "worker_slots.h"
 
 #include <errno.h>
@@ -37,6 +38,7 @@ typedef struct talker {
     size_t board_size;
     worker_slots *slots;       /* NULL until SETUP */
     remote_files *files;       /* NULL where the driver's files can be opened */
+    worker_calls *calls;       /* NULL until SETUP */
     slot_state **states;       /* for the crash handler; as long as the process */
     streams_out results;
     streams_in payloads;       /* owner: the task_id, heap */
@@ -77,7 +79,8 @@ static void take_setup(talker *t, const frame *f)
         give_up(err.message);
     install_crash_handler(t, setup.slots);
     crash_thread_enter(CRASH_NO_SLOT);
-    if ((setup.remote &&
+    if (worker_calls_new(&t->calls, setup.worker_serial, t->wake_fd, &err) < 0 ||
+        (setup.remote &&
          remote_files_new(&t->files, setup.worker_serial, t->wake_fd, &err) < 0) ||
         worker_slots_new(&t->slots, setup.slots, setup.worker_serial, t->board, t->wake_fd,
                          t->files, &err) < 0)
@@ -183,6 +186,7 @@ static void take_reset(talker *t, const frame *f)
 static void cancel(talker *t, task_id which)
 {
     worker_slots_cancel(t->slots, which);
+    worker_calls_cancelled(t->calls);
     t->cancelling = true;
     for (bool again = true; again;) {
         again = false;
@@ -221,6 +225,14 @@ static void take_file_frame(talker *t, const frame *f)
         give_up(err.message);
 }
 
+/* Leave to call, or what an earlier attempt's calls had brought. */
+static void take_calls(talker *t, const frame *f)
+{
+    if (!worker_calls_frame(t->calls, f, clock_now_ns()))
+        give_up("a malformed word about calls");
+    worker_slots_nudge(t->slots);
+}
+
 static void take_frame(talker *t, const frame *f)
 {
     uint64_t more;
@@ -244,14 +256,14 @@ static void take_frame(talker *t, const frame *f)
         return;
     case FRAME_RESET: take_reset(t, f); return;
     case FRAME_BYE: t->leaving = true; return;
+    case FRAME_LEASE:
+    case FRAME_JOURNAL: take_calls(t, f); return;
     case FRAME_HELLO:
     case FRAME_OUTCOMES:
     case FRAME_HEARTBEAT:
     case FRAME_LOG:
     case FRAME_OPEN:
     case FRAME_CLOSE:
-    case FRAME_LEASE:
-    case FRAME_JOURNAL:
     case FRAME_TYPES: break;
     }
     give_up("a frame that is not for workers");
@@ -298,7 +310,8 @@ static void grant(talker *t)
 /* What is ready goes out as far as it can. True when something was ready. */
 static bool send_ready(talker *t)
 {
-    bool moved = worker_slots_take(t->slots, &t->channel, &t->results);
+    bool moved = worker_calls_take(t->calls, &t->channel, clock_now_ns());
+    moved |= worker_slots_take(t->slots, &t->channel, &t->results);
     bool had_results = t->results.first != NULL;
     grant(t);
     channel_io io = CHANNEL_MOVED;
@@ -322,11 +335,15 @@ static bool send_ready(talker *t)
 /* How long to sleep when nothing happens. */
 static int patience(talker *t, bool moved)
 {
-    if (t->cancelling)
+    if (t->cancelling) {
         t->cancelling = worker_slots_cancel_again(t->slots);
+        worker_calls_cancelled(t->calls);
+    }
     if (moved)
         return WATCH_MS;
-    return t->cancelling ? CANCEL_AGAIN_MS : -1;
+    if (t->cancelling)
+        return CANCEL_AGAIN_MS;
+    return clock_poll_ms(clock_now_ns(), worker_calls_deadline(t->calls));
 }
 
 static void turn(talker *t)
@@ -350,6 +367,7 @@ static int leave(talker *t)
 {
     if (t->slots && !worker_slots_stop(t->slots))
         _exit(0);
+    worker_calls_free(t->calls);
     crash_thread_leave();
     remote_files_free(t->files);
     streams_out_release(&t->results);

@@ -352,6 +352,16 @@ bool worker_slots_cancel_again(worker_slots *w)
     return again;
 }
 
+/* A slot's runner is made by its thread, and there from its first task on. */
+void worker_slots_nudge(worker_slots *w)
+{
+    pthread_mutex_lock(&w->mutex);
+    for (uint32_t i = 0; i < w->count; i++)
+        if (w->slots[i].busy)
+            runner_nudge(w->slots[i].runner);
+    pthread_mutex_unlock(&w->mutex);
+}
+
 /* -- A slot ------------------------------------------------------------------------------------ */
 
 static void run_task(slot *s, const shared_plan *shared, const queued_task *task, outcome *ret)

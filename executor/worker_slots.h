@@ -37,6 +37,9 @@ int worker_slots_add_tasks(worker_slots *w, const worker_task *tasks, size_t cou
 void worker_slots_cancel(worker_slots *w, task_id which);
 bool worker_slots_cancel_again(worker_slots *w);
 
+/* Calls that wait for leave to be made look again. */
+void worker_slots_nudge(worker_slots *w);
+
 /* A task that never got that far: its payload did not come. */
 void worker_slots_answer(worker_slots *w, const outcome *o);
 

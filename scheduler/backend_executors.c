@@ -144,6 +144,24 @@ static void executors_replace(backend *base, uint32_t number, uint32_t incarnati
     pthread_mutex_unlock(&e->mutex);
 }
 
+/* The desk's, from its thread. */
+static void send_calls(void *arg, uint32_t number, uint32_t incarnation, rdd_str frames)
+{
+    executors_backend *b = arg;
+    for (uint32_t i = 0; i < b->count; i++) {
+        executor *e = &b->executors[i];
+        if (number != CALL_DESK_ALL && number != i)
+            continue;
+        pthread_mutex_lock(&e->mutex);
+        if (e->connection && e->slots &&
+            (number == CALL_DESK_ALL || e->incarnation == incarnation)) {
+            buf_append(&connection_channel(e->connection)->control, frames.data, frames.size);
+            executor_wake_locked(e);
+        }
+        pthread_mutex_unlock(&e->mutex);
+    }
+}
+
 /* -- Life -------------------------------------------------------------------------------------- */
 
 static int post_added(executors_backend *b, uint32_t number, rdd_error *err)
@@ -176,6 +194,7 @@ static int executors_start(backend *base, event_sink sink, rdd_error *err)
 
 static void free_backend(executors_backend *b)
 {
+    call_desk_free(b->calls);
     for (uint32_t i = 0; i < b->count; i++) {
         executor *e = &b->executors[i];
         closep(&e->wake_fd);
@@ -243,7 +262,7 @@ int backend_executors_new(backend **ret, place **places, uint32_t count, rdd_err
     b->build_id = registry_build_id();
     conf_encode(&b->conf);
     pthread_mutex_init(&b->mutex, NULL);
-    bool ready = !b->conf.failed;
+    bool ready = !b->conf.failed && call_desk_new(&b->calls, send_calls, b, err) == 0;
     for (; b->count < count; b->count++)
         ready = prepare(b, b->count, places[b->count]) && ready;
     if (!ready) {
@@ -286,6 +305,11 @@ void backend_executors_set_log(backend *base, executor_log_print print, void *ar
 void backend_executors_set_files(backend *base, struct file_server *files)
 {
     of(base)->files = files;
+}
+
+void backend_executors_set_journal(backend *base, call_journal *j)
+{
+    call_desk_set_journal(of(base)->calls, j);
 }
 
 uint64_t backend_executors_records(backend *base, uint32_t stage)

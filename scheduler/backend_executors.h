@@ -11,6 +11,7 @@
 #define RDD_BACKEND_EXECUTORS_H
 
 #include "backend.h"
+#include "call_journal.h"
 #include "executor_link.h"
 #include "executor_log.h"
 
@@ -30,6 +31,9 @@ void backend_executors_set_log(backend *b, executor_log_print print, void *arg);
 struct file_server;
 /* What serves the driver's files to places that are remote; before start(). It outlives b. */
 void backend_executors_set_files(backend *b, struct file_server *files);
+
+/* Where the answers of HTTP calls are kept, before start(); it outlives the backend. */
+void backend_executors_set_journal(backend *b, call_journal *j);
 
 /* Records that running tasks of a stage have made, as of the last heartbeats. From any thread. */
 uint64_t backend_executors_records(backend *b, uint32_t stage);

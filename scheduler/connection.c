@@ -397,6 +397,11 @@ static void take_frame(connection *c, const frame *f)
         return;
     case FRAME_LOG: take_log(c, f); return;
     case FRAME_BYE: take_bye(c, f); return;
+    case FRAME_LEASE:
+    case FRAME_JOURNAL:
+        if (!c->options.calls || !c->options.calls(c->options.calls_arg, f, &c->channel.control))
+            break;
+        return;
     case FRAME_SETUP:
     case FRAME_PLAN:
     case FRAME_FORGET:
@@ -404,8 +409,6 @@ static void take_frame(connection *c, const frame *f)
     case FRAME_CANCEL:
     case FRAME_OPEN:
     case FRAME_CLOSE:
-    case FRAME_LEASE:
-    case FRAME_JOURNAL:
     case FRAME_TYPES: break;
     }
     fail_protocol(c, "a frame that is not for a driver");

@@ -37,6 +37,10 @@ typedef struct connection_options {
     size_t result_max;       /* of one task, in bytes */
     size_t skip_max;         /* foreign bytes before its first frame */
     connection_files files;  /* for an executor that is remote; otherwise zeros */
+    /* What its HTTP calls have to say (LEASE, JOURNAL); false when that is malformed. NULL: nothing
+     * is expected. May append to the channel's control frames. */
+    bool (*calls)(void *arg, const frame *f, buf *out);
+    void *calls_arg;
 } connection_options;
 
 int connection_new(connection **ret, const connection_options *options, uint64_t now_ns,

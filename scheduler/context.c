@@ -90,6 +90,18 @@ rdd_context *rdd_init(int *argc, char **argv)
     return ctx;
 }
 
+bool rdd_set_conf(rdd_context *ctx, const char *key, const char *value)
+{
+    rdd_error err;
+    pthread_mutex_lock(&ctx->mutex);
+    int code = ctx->driver ? error_set(&err, RDD_E_USAGE, "%s cannot be set after the first action", key)
+                           : conf_set(key, value, &err);
+    pthread_mutex_unlock(&ctx->mutex);
+    if (code < 0)
+        context_fail(ctx, &err);
+    return code == 0;
+}
+
 static void kept_result_free(kept_result *k)
 {
     free(k->items);

@@ -1,6 +1,7 @@
 #include "driver.h"
 
 #include "backend_executors.h"
+#include "call_journal.h"
 #include "calls.h"
 #include "clock.h"
 #include "conf.h"
@@ -19,6 +20,7 @@ struct driver {
     mailbox inbox;
     backend *backend;
     ssh_fleet *fleet; /* NULL without nodes */
+    call_journal *journal; /* NULL in local[N], unless http.journal wants one */
     /* the scheduler thread's */
     scheduler *scheduler;
     command_list commands;
@@ -144,9 +146,15 @@ static void carry_out(driver *d, const command *c, buf *failures)
     switch (c->kind) {
     case COMMAND_PLAN:
         d->stages++;
+        if (d->journal)
+            call_journal_begin(d->journal, c->stage);
         b->ops->plan(b, c->stage, c->plan);
         break;
-    case COMMAND_FORGET: b->ops->forget(b, c->stage); break;
+    case COMMAND_FORGET:
+        b->ops->forget(b, c->stage);
+        if (d->journal)
+            call_journal_forget(d->journal, c->stage);
+        break;
     case COMMAND_LAUNCH:
         b->ops->launch(b, c->executor, c->incarnation, c->tasks, c->count);
         break;
@@ -451,7 +459,10 @@ static int nodes_of(driver *d, const master *m, rdd_error *err)
 
 static int backend_of(driver *d, const master *m, rdd_error *err)
 {
-    int code = 0;
+    int code = call_journal_by_settings(&d->journal, m->kind == MASTER_LOCAL, print_lines,
+                                        d->progress, err);
+    if (code < 0)
+        return code;
     switch (m->kind) {
     case MASTER_LOCAL: return backend_local_new(&d->backend, m->slots, err);
     case MASTER_LOCAL_CLUSTER:
@@ -459,10 +470,11 @@ static int backend_of(driver *d, const master *m, rdd_error *err)
         break;
     case MASTER_SSH: code = nodes_of(d, m, err); break;
     }
-    if (code == 0)
+    if (code == 0) {
         backend_executors_set_log(d->backend, print_lines, d->progress);
-    if (code == 0)
         backend_executors_set_files(d->backend, d->ctx->files);
+        backend_executors_set_journal(d->backend, d->journal);
+    }
     if (code == 0 && driver_is_elastic(d->ctx))
         backend_executors_on_demand(d->backend);
     return code;
@@ -481,6 +493,7 @@ static progress_mode progress_of(const rdd_context *ctx)
 
 static void driver_release(driver *d)
 {
+    call_journal_close(d->journal, false);
     event_log_close(d->log, NULL);
     scheduler_free(d->scheduler);
     command_list_release(&d->commands);
@@ -576,6 +589,9 @@ int driver_stop(driver *d, rdd_error *err)
     mailbox_close(&d->inbox);
     end_backend(d);
     fail_everything(d);
+    scheduler_counters n = scheduler_count(d->scheduler);
+    bool done = !n.jobs_failed && !d->ctx->has_error && !d->ctx->interrupted && !d->broken;
+    d->journal = call_journal_close(d->journal, done); /* one of a run that is done is of no use */
     say_what_ran(d);
     int code = event_log_close(TAKE(d->log), err);
     driver_release(d);

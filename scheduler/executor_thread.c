@@ -114,6 +114,13 @@ static void pump_files(void *arg, channel *c)
     file_client_pump(arg, c);
 }
 
+/* Under the executor's mutex, as all input. */
+static bool take_calls(void *arg, const frame *f, buf *out)
+{
+    executor *e = arg;
+    return call_desk_frame(e->backend->calls, e->number, e->incarnation, f, out);
+}
+
 static int open_connection(executor *e, connection **ret, rdd_error *err)
 {
     executors_backend *b = e->backend;
@@ -129,6 +136,8 @@ static int open_connection(executor *e, connection **ret, rdd_error *err)
         .start_timeout_ns = START_TIMEOUT_S * NS_PER_S,
         .result_max = (size_t)conf_int("driver.result_max"),
         .skip_max = FRAME_SKIP_MAX,
+        .calls = take_calls,
+        .calls_arg = e,
     };
     if (e->place->remote && b->files) {
         int code = file_client_new(&e->files, b->files, wake_for_files, e, err);
@@ -348,6 +357,7 @@ static start_failure run_incarnation(executor *e, uint32_t *ret_slots, rdd_error
         }
     }
     *ret_slots = unpublish(e);
+    call_desk_gone(e->backend->calls, e->number, e->incarnation);
     end_link(e, c, why);
     failure = c && connection_is_stale(c) && !is_stale(e, c) ? START_NEVER : START_AGAIN;
     connection_free(c);

@@ -8,6 +8,7 @@
 
 #include "backend_executors.h"
 #include "buf.h"
+#include "call_desk.h"
 #include "connection.h"
 #include "file_server.h"
 #include "line_splitter.h"
@@ -48,6 +49,7 @@ struct executors_backend {
     backend base;
     event_sink sink;
     executor_log log;
+    call_desk *calls;
     executor_log_print print;
     void *print_arg;
     file_server *files;       /* for remote places; may be NULL */
