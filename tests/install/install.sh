@@ -37,7 +37,8 @@ rdd_flags()
 files_are_there()
 {
     local root=$dir/stage/usr file
-    for file in include/rdd.h lib/librdd.a lib/librdd.so lib/librdd.so.0 lib/pkgconfig/rdd.pc; do
+    for file in include/rdd.h bin/rdd lib/librdd.a lib/librdd.so lib/librdd.so.0 \
+        lib/pkgconfig/rdd.pc; do
         [ -f "$root/$file" ] || { echo "$root/$file is not there"; return 1; }
     done
     # The description names where the files will be, not where they were staged.
@@ -96,6 +97,7 @@ static()
 check destdir install_to "$dir/stage" /usr
 check files files_are_there
 check prefix install_to '' "$dir/prefix"
+check tool "$dir/prefix/bin/rdd" version
 check names only_public_names
 check shared shared
 check static static
