@@ -22,21 +22,6 @@ static const char *host_of(const ssh_target *t, uint16_t *ret_port)
 
 /* -- The key exchange -------------------------------------------------------------------------- */
 
-/* A server that has several keys must show one that can be compared. */
-static void prefer(ssh_session *l, const transport_start *s, const known_hosts *known)
-{
-    char list[512];
-    uint16_t port;
-    const char *name = host_of(s->target, &port);
-    const char *rsa = transport_libssh2_knows_rsa() ? "rsa-sha2-512,rsa-sha2-256,ssh-rsa" : "ssh-rsa";
-    static const char ciphers[] = "aes128-ctr,aes256-ctr,aes192-ctr,aes128-gcm@openssh.com,"
-                                  "aes256-gcm@openssh.com,chacha20-poly1305@openssh.com";
-    known_hosts_methods(known, name, port, rsa, list, sizeof list);
-    libssh2_session_method_pref(l->session, LIBSSH2_METHOD_HOSTKEY, list);
-    libssh2_session_method_pref(l->session, LIBSSH2_METHOD_CRYPT_CS, ciphers);
-    libssh2_session_method_pref(l->session, LIBSSH2_METHOD_CRYPT_SC, ciphers);
-}
-
 static void our_methods(ssh_session *l, int kind, char *list, size_t size)
 {
     const char **names = NULL;
@@ -49,6 +34,43 @@ static void our_methods(ssh_session *l, int kind, char *list, size_t size)
     }
     if (count > 0)
         libssh2_free(l->session, names);
+}
+
+/* Sets an order of methods. Those that libssh2 does not have are left out here: taking them out itself,
+ * it copies memory over itself (1.10.0). */
+static void set_methods(ssh_session *l, int kind, const char *wanted)
+{
+    char ours[LIST_MAX], list[LIST_MAX];
+    size_t used = 0;
+    our_methods(l, kind, ours, sizeof ours);
+    for (const char *w = wanted; *w;) {
+        size_t size = strcspn(w, ",");
+        if (ssh_kexinit_share((rdd_str){ size, w }, ours) && used + size + 2 < sizeof list) {
+            if (used)
+                list[used++] = ',';
+            memcpy(list + used, w, size);
+            used += size;
+        }
+        w += size + (w[size] == ',');
+    }
+    list[used] = 0;
+    if (used)
+        libssh2_session_method_pref(l->session, kind, list);
+}
+
+/* A server that has several keys must show one that can be compared. */
+static void prefer(ssh_session *l, const transport_start *s, const known_hosts *known)
+{
+    char list[512];
+    uint16_t port;
+    const char *name = host_of(s->target, &port);
+    const char *rsa = transport_libssh2_knows_rsa() ? "rsa-sha2-512,rsa-sha2-256,ssh-rsa" : "ssh-rsa";
+    static const char ciphers[] = "aes128-ctr,aes256-ctr,aes192-ctr,aes128-gcm@openssh.com,"
+                                  "aes256-gcm@openssh.com,chacha20-poly1305@openssh.com";
+    known_hosts_methods(known, name, port, rsa, list, sizeof list);
+    set_methods(l, LIBSSH2_METHOD_HOSTKEY, list);
+    set_methods(l, LIBSSH2_METHOD_CRYPT_CS, ciphers);
+    set_methods(l, LIBSSH2_METHOD_CRYPT_SC, ciphers);
 }
 
 /* Which kind of algorithm the two have none of in common, and what each has. */

@@ -438,7 +438,7 @@ static void by_jump_host(transport_kind kind)
     assert_int_equal(sshd_count_log(s, "Accepted publickey"), 1);
     /* It gets as far as the jump host, and then not even there. */
     uint16_t port;
-    CLEANUP(closep) int fd = rig_listen(-1, &port);
+    CLEANUP(closep) UNUSED int fd = rig_listen(-1, &port);
     target.port = port;
     rig_refused(kind, &target, NULL, TRANSPORT_CONNECT, WORDS("Connection refused"));
     sshd_stop(jump);

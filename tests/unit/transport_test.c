@@ -8,6 +8,10 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
+
 /* -- Streams ----------------------------------------------------------------------------------- */
 
 static void streams_and_status(transport_kind kind)
@@ -42,8 +46,6 @@ static void killed_command(transport_kind kind)
     sshd_stop(s);
 }
 BOTH(killed_command)
-
-static void steps_are_told(transport_kind kind);
 
 typedef struct told {
     unsigned count;
@@ -82,6 +84,16 @@ static void fill(unsigned char *bytes, size_t size, uint64_t at)
         bytes[i] = (unsigned char)((at + i) * 0x9e3779b97f4a7c15u >> 56);
 }
 
+/* libssh2 1.10 forgets the old host key, 51 bytes, each time the keys change. */
+static void look_away(bool begin)
+{
+#ifdef __SANITIZE_ADDRESS__
+    begin ? __lsan_disable() : __lsan_enable();
+#else
+    (void)begin;
+#endif
+}
+
 /* Both ways at once, through a socket with hardly any room, while the keys are changed. */
 static void echo(transport_kind kind, size_t total, const char *config, int room)
 {
@@ -89,6 +101,7 @@ static void echo(transport_kind kind, size_t total, const char *config, int room
     static unsigned char out[PIECE], in[PIECE], expected[PIECE];
     sshd *s = rig_sshd(&(sshd_options){ .config = config });
     ssh_target target = sshd_target(s);
+    look_away(true);
     transport *t = rig_open(kind, &target, "exec cat");
     struct pollfd fds[TRANSPORT_POLL_MAX];
     size_t written = 0, read = 0;
@@ -118,6 +131,7 @@ static void echo(transport_kind kind, size_t total, const char *config, int room
             rig_wait(t, written < total);
     }
     rig_end(t, PATIENCE_NS, "exited with status 0");
+    look_away(false);
     sshd_stop(s);
 }
 
@@ -323,7 +337,7 @@ static void dropped_for_good(transport_kind kind)
 {
     sshd *s = rig_sshd(&(sshd_options){ .config = "MaxStartups 1\n" });
     ssh_target target = sshd_target(s);
-    CLEANUP(closep) int held = rig_connect(sshd_port(s), 0);
+    CLEANUP(closep) UNUSED int held = rig_connect(sshd_port(s), 0);
     sshd_wait_log(s, "Connection from 127.0.0.1", 1);
     transport_options options = rig_options();
     options.deadline_ns = clock_now_ns() + 3 * NS_PER_S;
@@ -346,7 +360,7 @@ BOTH(name_is_unknown)
 static void refused(transport_kind kind)
 {
     uint16_t port;
-    CLEANUP(closep) int fd = rig_listen(-1, &port);
+    CLEANUP(closep) UNUSED int fd = rig_listen(-1, &port);
     ssh_target target = rig_nobody(port);
     rig_refused(kind, &target, NULL, TRANSPORT_CONNECT,
                 WORDS("node: tcp: ", "Connection refused", "is sshd running"));
@@ -357,7 +371,7 @@ BOTH(refused)
 static void no_answer(transport_kind kind)
 {
     uint16_t port;
-    CLEANUP(closep) int fd = rig_listen(0, &port);
+    CLEANUP(closep) UNUSED int fd = rig_listen(0, &port);
     int held[4];
     for (size_t i = 0; i < ARRAY_SIZE(held); i++)
         held[i] = rig_connect(port, SOCK_NONBLOCK);
@@ -372,7 +386,7 @@ BOTH(no_answer)
 static void silent_server(transport_kind kind)
 {
     uint16_t port;
-    CLEANUP(closep) int fd = rig_listen(10, &port);
+    CLEANUP(closep) UNUSED int fd = rig_listen(10, &port);
     ssh_target target = rig_nobody(port);
     target.connect_timeout_ms = 1000;
     rig_refused(kind, &target, NULL, TRANSPORT_EXCHANGE, WORDS("does not talk"));
@@ -393,7 +407,7 @@ static void cancel_at_tcp(void *arg, transport_step step, uint64_t took_ns)
 static void cancelled(transport_kind kind)
 {
     uint16_t port;
-    CLEANUP(closep) int fd = rig_listen(10, &port);
+    CLEANUP(closep) UNUSED int fd = rig_listen(10, &port);
     CLEANUP(closep) int cancel_fd = eventfd(0, EFD_CLOEXEC);
     ssh_target target = rig_nobody(port);
     transport_options options = rig_options();
@@ -419,7 +433,7 @@ static void *say_and_close(void *arg)
 static void no_ssh_server(transport_kind kind)
 {
     uint16_t port;
-    CLEANUP(closep) int fd = rig_listen(10, &port);
+    CLEANUP(closep) UNUSED int fd = rig_listen(10, &port);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, say_and_close, &fd), 0);
     ssh_target target = rig_nobody(port);
