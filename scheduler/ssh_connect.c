@@ -1,4 +1,7 @@
+/* A name to an address, an address to a connection. */
 #include "transport_parts.h"
+
+#include "clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,10 +12,6 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-
-#include "clock.h"
-
-/* A name to an address, an address to a connection. */
 
 enum {
     KEEPALIVE_IDLE_S = 15,
@@ -28,6 +27,7 @@ enum {
  * Whoever of the two lets go last frees this. */
 typedef struct lookup {
     _Atomic int users;
+    _Atomic bool done; /* the rest is the thread's until then */
     int event_fd;
     int error, os_errno;
     struct addrinfo *list;
@@ -63,6 +63,7 @@ static void *lookup_main(void *arg)
             l->error = 0;
     }
     l->os_errno = errno;
+    atomic_store_explicit(&l->done, true, memory_order_release);
     uint64_t one = 1;
     while (write(l->event_fd, &one, sizeof one) < 0 && errno == EINTR)
         ;
@@ -101,6 +102,8 @@ static int resolve(transport_start *s, lookup **ret)
     int code = start_wait(s, &done, 1);
     if (code)
         return code;
+    bool told = atomic_load_explicit(&l->done, memory_order_acquire);
+    ASSERT(told);
     char reason[128];
     if (l->error)
         return start_fail(s, RDD_E_IO,
