@@ -19,6 +19,8 @@ static const conf_key KEYS[] = {
       "silence after which an executor is given up" },
     { "nodes.wait", CONF_DURATION, "60s", 0, NULL,
       "how long a job waits for an executor when none is left" },
+    { "files", CONF_TEXT, "", 0, NULL,
+      "files of the driver's, with commas, to be in the directory that tasks run in" },
     { "input.split_size", CONF_SIZE, "32MiB", 1 << 10, NULL,
       "a large plain file is read in splits of about this many bytes" },
     { "csv.ragged", CONF_CHOICE, "fail", 0, "fail|pad|skip",

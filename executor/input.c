@@ -7,6 +7,7 @@
 
 #include "bytemask.h"
 #include "input_compressed.h"
+#include "node.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,7 +90,7 @@ static int local_open(input_provider *provider, const input_file *file, uint64_t
 {
     (void)end; /* the kernel reads ahead on its own */
     bool exact = ((struct local_provider *)provider)->exact;
-    CLEANUP(closep) int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    CLEANUP(closep) int fd = openat(node_driver_directory(), file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         return error_set_errno(err, RDD_E_IO, errno, "%s: cannot open", file->name);
     int code = local_check(file, fd, exact, err);

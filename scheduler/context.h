@@ -70,6 +70,7 @@ struct rdd_context {
     verbosity verbosity;
     char *event_log;
     char *program;
+    struct bundle *files; /* --conf files=…: open, so that they stay what they were; NULL: none */
 };
 
 /* "local[2]" and so on; the message says what forms there are. */
