@@ -45,6 +45,8 @@ static const conf_key KEYS[] = {
     { "executors.idle", CONF_DURATION, "60s", 1, NULL, "without tasks, before one is released" },
     { "executors.backlog", CONF_DURATION, "1s", 1, NULL,
       "that tasks wait before another executor is started; then two, then four" },
+    { "files", CONF_TEXT, "", 0, NULL,
+      "files of the driver's, with commas, to be in the directory that tasks run in" },
     { "input.split_size", CONF_SIZE, "32MiB", 1 << 10, NULL,
       "a large plain file is read in splits of about this many bytes" },
     { "shared", CONF_TEXT, "", 0, NULL,

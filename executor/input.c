@@ -7,6 +7,7 @@
 
 #include "bytemask.h"
 #include "input_compressed.h"
+#include "node.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -91,7 +92,7 @@ static int local_check(const input_file *file, int fd, bool exact, rdd_error *er
 
 int input_fd_open(const input_file *file, bool exact, rdd_error *err)
 {
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = openat(node_driver_directory(), file->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
         return error_set_errno(err, RDD_E_IO, errno, "%s: cannot open", file->name);
     int code = local_check(file, fd, exact, err);

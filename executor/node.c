@@ -1,5 +1,9 @@
 #include "node.h"
 
+#include "entry.h"
+
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -7,7 +11,9 @@
 enum { LEAST_PRIORITY = 19 };
 
 static const char *const VARIABLES[] = { "RDD_WORK", "RDD_FILES", "RDD_CACHE", "RDD_START",
-                                         "RDD_BUNDLE" };
+                                         "RDD_BUNDLE", "RDD_FILE_LIST" };
+
+static const char DRIVER_DIRECTORY[] = "RDD_DRIVER_DIRECTORY";
 
 /* At a low priority, as removing may take a while; the kernel has that for each thread. */
 static void *clean(void *arg)
@@ -48,14 +54,19 @@ int node_enter(node *n, rdd_error *err)
 {
     *n = (node){ .work = { .lock_fd = -1 }, .cache = { .claim_fd = -1 } };
     const char *work = getenv("RDD_WORK"), *files = getenv("RDD_FILES"), *cache = getenv("RDD_CACHE"),
-               *start = getenv("RDD_START"), *bundle = getenv("RDD_BUNDLE");
+               *start = getenv("RDD_START"), *bundle = getenv("RDD_BUNDLE"),
+               *list = getenv("RDD_FILE_LIST");
     int code = 0;
     if (cache && start && bundle) {
         code = node_cache_open(&n->cache, cache, start, bundle, last_part(files), err);
         tell_authorities(cache, bundle);
     }
+    char here[PATH_MAX];
+    unsetenv(DRIVER_DIRECTORY); /* of a driver that runs the task that runs ours */
+    if (list && getcwd(here, sizeof here))
+        setenv(DRIVER_DIRECTORY, here, 1);
     if (code == 0 && work && *work)
-        code = workdir_open(&n->work, work, number_of(start), files, err);
+        code = workdir_open(&n->work, work, number_of(start), files, list, err);
     for (size_t i = 0; i < ARRAY_SIZE(VARIABLES); i++)
         unsetenv(VARIABLES[i]);
     if (code < 0)
@@ -73,4 +84,23 @@ void node_leave(node *n)
     n->cleaning = false;
     workdir_close(&n->work);
     node_cache_close(&n->cache);
+}
+
+/* -- For workers ------------------------------------------------------------------------------- */
+
+static int driver_directory = AT_FDCWD;
+
+static void find_driver_directory(void)
+{
+    const char *path = entry_is_executor() ? getenv(DRIVER_DIRECTORY) : NULL;
+    int fd = path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0)
+        driver_directory = fd;
+}
+
+int node_driver_directory(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_driver_directory);
+    return driver_directory;
 }

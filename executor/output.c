@@ -1,6 +1,8 @@
 /* output.c: outputs to files and descriptors, and what all outputs share. See output.h. */
 #include "output.h"
 
+#include "node.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -257,7 +259,7 @@ static int fd_open(fd_output *f, const char *path, int flags, rdd_error *err)
 {
     f->owned = true;
     do
-        f->fd = open(path, flags | O_WRONLY | O_CLOEXEC, 0666);
+        f->fd = openat(node_driver_directory(), path, flags | O_WRONLY | O_CLOEXEC, 0666);
     while (f->fd < 0 && errno == EINTR);
     if (f->fd >= 0)
         return 0;

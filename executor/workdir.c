@@ -74,7 +74,24 @@ static bool link_files(const char *tasks, const char *files)
     return true;
 }
 
-int workdir_open(workdir *ret, const char *base, uint64_t number, const char *files, rdd_error *err)
+static bool link_list(const char *tasks, const char *list)
+{
+    CLEANUP(freep) char *copy = strdup(list);
+    char *rest = copy;
+    for (char *path; rest && (path = strsep(&rest, ","));) {
+        if (!*path)
+            continue;
+        CLEANUP(freep) char *real = realpath(path, NULL);
+        const char *slash = strrchr(path, '/');
+        CLEANUP(freep) char *to = join(tasks, slash ? slash + 1 : path);
+        if (!real || !to || symlink(real, to))
+            return false;
+    }
+    return copy != NULL;
+}
+
+int workdir_open(workdir *ret, const char *base, uint64_t number, const char *files,
+                 const char *list, rdd_error *err)
 {
     workdir w = { .base = strdup(base), .lock_fd = -1 };
     if (asprintf(&w.path, "%s/%s%016" PRIx64, base, PREFIX, number) < 0)
@@ -82,7 +99,7 @@ int workdir_open(workdir *ret, const char *base, uint64_t number, const char *fi
     CLEANUP(freep) char *tasks = w.path ? join(w.path, "tasks") : NULL;
     bool made = w.base && tasks && make_directories(base) && make_locked(&w);
     if (made && !mkdir(tasks, S_IRWXU) && (!files || !*files || link_files(tasks, files)) &&
-        !chdir(tasks)) {
+        (!list || link_list(tasks, list)) && !chdir(tasks)) {
         *ret = w;
         return 0;
     }

@@ -16,9 +16,10 @@ typedef struct workdir {
     int lock_fd;
 } workdir;
 
-/* Makes BASE/rdd-NUMBER, and goes there. `files`: a directory whose entries appear in it; NULL or "":
- * none. */
-int workdir_open(workdir *ret, const char *base, uint64_t number, const char *files, rdd_error *err);
+/* Makes BASE/rdd-NUMBER, and goes there. `files`: a directory whose entries appear in it; `list`: paths
+ * with commas between, which appear by their base names. Either may be NULL or "". */
+int workdir_open(workdir *ret, const char *base, uint64_t number, const char *files,
+                 const char *list, rdd_error *err);
 
 /* Leaves it and removes it. Accepts one that is all zeros. */
 void workdir_close(workdir *w);

@@ -1,6 +1,7 @@
 /* context.c: rdd_init to rdd_finish: the session, its errors, its results, its counters. */
 #include "context.h"
 
+#include "bundle.h"
 #include "conf.h"
 #include "driver.h"
 #include "entry.h"
@@ -85,7 +86,8 @@ rdd_context *rdd_init(int *argc, char **argv)
     pthread_mutex_init(&ctx->explain_mutex, NULL);
     int none = 0;
     conf_clear(); /* of a context before this one */
-    if (options_parse(ctx, argc && argv ? argc : &none, argv, &err) < 0)
+    if (options_parse(ctx, argc && argv ? argc : &none, argv, &err) < 0 ||
+        bundle_of_paths(&ctx->task_files, conf_text("files"), &err) < 0)
         give_up(program, &err);
     return ctx;
 }
@@ -122,6 +124,7 @@ static void context_free(rdd_context *ctx)
     }
     file_server_free(ctx->files);
     spools_free(ctx->spools);
+    bundle_free(ctx->task_files);
     arena_release(&ctx->memory);
     pthread_mutex_destroy(&ctx->mutex);
     pthread_mutex_destroy(&ctx->prepare_mutex);

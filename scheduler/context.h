@@ -76,6 +76,7 @@ struct rdd_context {
     verbosity verbosity;
     char *event_log;
     char *program;
+    struct bundle *task_files; /* --conf files=…: open, so that they stay what they were; NULL: none */
 };
 
 /* "local[2]" and so on; the message says what forms there are. */

@@ -450,7 +450,7 @@ static int places_of(driver *d, const host_list *hosts, place **places, rdd_erro
 static int nodes_of(driver *d, const master *m, rdd_error *err)
 {
     CLEANUP(freep) place **places = calloc(m->hosts.count, sizeof(place *));
-    d->fleet = ssh_fleet_new(note_line, d->progress);
+    d->fleet = ssh_fleet_new(d->ctx->task_files, note_line, d->progress);
     if (!places || !d->fleet)
         return error_set_memory(err, "preparing nodes");
     int code = places_of(d, &m->hosts, places, err);

@@ -1,6 +1,7 @@
 #include "executor_spawn.h"
 
 #include "clock.h"
+#include "conf.h"
 #include "crash.h"
 #include "entry.h"
 
@@ -48,7 +49,7 @@ static int open_pair(int fds[2])
 }
 
 /* Nothing of the driver's is inherited but stderr: descriptors, blocked and ignored signals. */
-static int spawn(pid_t *ret, int in_fd, int out_fd, char **argv)
+static int spawn(pid_t *ret, int in_fd, int out_fd, char **argv, char **environment)
 {
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
@@ -66,10 +67,39 @@ static int spawn(pid_t *ret, int in_fd, int out_fd, char **argv)
     posix_spawnattr_setsigdefault(&how, &all);
     posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
                                        POSIX_SPAWN_SETSID);
-    int error = posix_spawn(ret, entry_exec_path(), &files, &how, argv, environ);
+    int error = posix_spawn(ret, entry_exec_path(), &files, &how, argv, environment);
     posix_spawnattr_destroy(&how);
     posix_spawn_file_actions_destroy(&files);
     return error;
+}
+
+/* Ours, and what node.h takes from it: with files for the tasks, they get a directory of their own. */
+static char **make_environment(char **work, char **list)
+{
+    size_t count = 0, used = 0;
+    while (environ[count])
+        count++;
+    const char *files = conf_text("files"), *temporary = getenv("TMPDIR");
+    char **all = malloc((count + 3) * sizeof *all);
+    for (size_t i = 0; all && i < count; i++)
+        if (strncmp(environ[i], "RDD_WORK=", 9) && strncmp(environ[i], "RDD_FILE_LIST=", 14))
+            all[used++] = environ[i];
+    if (all && *files) {
+        bool absolute = temporary && *temporary == '/';
+        if (asprintf(work, "RDD_WORK=%s", absolute ? temporary : "/tmp") < 0)
+            *work = NULL;
+        if (asprintf(list, "RDD_FILE_LIST=%s", files) < 0)
+            *list = NULL;
+        if (!*work || !*list) {
+            free(all);
+            return NULL;
+        }
+        all[used++] = *work;
+        all[used++] = *list;
+    }
+    if (all)
+        all[used] = NULL;
+    return all;
 }
 
 int executor_spawn(executor_child *ret, rdd_error *err)
@@ -79,7 +109,12 @@ int executor_spawn(executor_child *ret, rdd_error *err)
     if (!argv)
         return RDD_E_IO;
     executor_child c = { .pid = 0 };
-    int error = open_pair(to) || open_pair(from) ? errno : spawn(&c.pid, to[1], from[1], argv);
+    CLEANUP(freep) char *work = NULL;
+    CLEANUP(freep) char *list = NULL;
+    CLEANUP(freep) char **environment = make_environment(&work, &list);
+    int error = !environment                         ? ENOMEM
+                : open_pair(to) || open_pair(from) ? errno
+                                                   : spawn(&c.pid, to[1], from[1], argv, environment);
     closep(&to[1]);
     closep(&from[1]);
     if (error) {

@@ -20,6 +20,7 @@ enum {
 };
 
 struct ssh_fleet {
+    const bundle *files;
     void (*note)(void *arg, const char *text);
     void *note_arg;
     pthread_mutex_t mutex;
@@ -324,7 +325,7 @@ static int open_session(ssh_place *p, preparing *t, start_failure *ret_failure, 
 {
     const bundle *b;
     deploy_options options = { .label = p->base.name, .workdir = p->host.workdir,
-                               .reinstall = p->reinstall };
+                               .reinstall = p->reinstall, .files = p->fleet->files };
     if (getrandom(&options.nonce, sizeof options.nonce, 0) != sizeof options.nonce)
         options.nonce = clock_now_ns();
     *ret_failure = START_NEVER;
@@ -455,11 +456,13 @@ void place_ssh_watch(place *base, void (*done)(void *arg, unsigned step, uint64_
     p->done_arg = arg;
 }
 
-ssh_fleet *ssh_fleet_new(void (*note_line)(void *arg, const char *text), void *arg)
+ssh_fleet *ssh_fleet_new(const bundle *files, void (*note_line)(void *arg, const char *text),
+                         void *arg)
 {
     ssh_fleet *f = calloc(1, sizeof *f);
     if (!f)
         return NULL;
+    f->files = files;
     f->note = note_line;
     f->note_arg = arg;
     pthread_mutex_init(&f->mutex, NULL);

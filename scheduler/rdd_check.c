@@ -285,7 +285,7 @@ int tool_check(rdd_context *ctx, const host_list *hosts, rdd_error *err)
     CLEANUP(freep) probe *probes = calloc(hosts->count, sizeof *probes);
     checker k = { .probes = probes, .count = hosts->count, .width = tool_names_width(hosts),
                   .verbose = ctx->verbosity == VERBOSITY_VERBOSE };
-    k.fleet = ssh_fleet_new(print_note, &k);
+    k.fleet = ssh_fleet_new(NULL, print_note, &k);
     if (!probes || !k.fleet) {
         ssh_fleet_free(k.fleet);
         return error_set_memory(err, "checking hosts");

@@ -177,6 +177,25 @@ static void executors_live_in_an_empty_root(void **state)
     live(&p, "n1");
 }
 
+/* Beside the driver too, tasks have the user's files where they run. */
+static void files_are_beside_local_executors(void **state)
+{
+    (void)state;
+    char pair[600], path[100];
+    struct stat st;
+    snprintf(pair, sizeof pair, "files=%s", test_file("extra.txt", "12", 2));
+    rig_defaults();
+    rig_conf(pair);
+    rig r;
+    rig_start_up(&r, 1, 1);
+    snprintf(path, sizeof path, "/proc/%d/cwd/extra.txt", (int)backend_executors_pid(r.backend, 0));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 2);
+    expect_alive(&r, 0);
+    rig_stop(&r);
+    rig_conf("files=");
+}
+
 int main(int argc, char **argv)
 {
     rig_main(&argc, argv);
@@ -184,6 +203,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(executors_live_where_they_were_deployed),
         cmocka_unit_test(executors_live_in_an_empty_root),
+        cmocka_unit_test(files_are_beside_local_executors),
     };
     int failed = TEST_MAIN(argc, argv, tests);
     bundle_free(program_);
