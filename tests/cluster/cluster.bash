@@ -100,7 +100,7 @@ on()
 # cluster STATUS COMMAND…: as `run`, from the driver's machine.
 cluster()
 {
-    run "$1" "$testbed" run "${@:2}"
+    run "$1" timeout -k 1 60 "$testbed" run "${@:2}"
 }
 
 # begin COMMAND…: in the background; $driver is the program itself.
@@ -113,11 +113,17 @@ begin()
 ends_with()
 {
     local status=0
+    until_true 60 driver_ended || { echo "still there after 60 s"; kill -KILL "$driver"; }
     wait "$driver" || status=$?
     [ "$status" -eq "$1" ] && return
     echo "exit status $status instead of $1"
     cat "$err"
     return 1
+}
+
+driver_ended()
+{
+    ! grep -q '^State:[[:space:]]*[^Z]' "/proc/$driver/status" 2>/dev/null
 }
 
 # waiting N: that many partitions of `jobs wait` have begun.

@@ -6,7 +6,7 @@
  *     jobs save PATH OUT    the same, saved
  *     jobs sleepers N       the same as numbers; each leaves a child with a session of its own behind
  *     jobs tasks N          N empty tasks; prints the seconds they took
- *     jobs bytes MIB        collects so many MiB from one partition; prints the seconds that took
+ *     jobs bytes MIB        collects so many MiB, 16 from a partition; prints the seconds that took
  *
  * A partition that waits says "partition P waits" on standard error.
  */
@@ -108,7 +108,8 @@ int main(int argc, char **argv)
         printf("%.4f\n", now_s() - begun);
     } else if (!strcmp(what, "bytes")) {
         size_t count = 0;
-        rdd_collect(rdd_map(rdd_range(ctx, 0, n, .partitions = 1), piece), rdd_bytes, &count);
+        rdd *range = rdd_range(ctx, 0, n, .partitions = (n + 15) / 16);
+        rdd_collect(rdd_map(range, piece), rdd_bytes, &count);
         printf("%.4f %zu\n", now_s() - begun, count);
     } else {
         rdd_report(ctx, 2, "usage: jobs numbers N MS | wait N | lines PATH | save PATH OUT | …");

@@ -10,7 +10,7 @@ fails_on()
     local node=$1 transport=$2
     shift 2
     cluster 1 "$jobs" numbers 4 0 --master "ssh://$node" --conf ssh.transport=$transport \
-        --conf nodes.wait=1s
+        --conf nodes.wait=5s
     tail -n 1 "$err" >last
     says last 'jobs: ' "$node" "$@"
     [ "$(grep -c '^jobs: ' "$err")" -eq 1 ]

@@ -10,7 +10,7 @@ export LC_ALL=C.UTF-8
 
 library=(core/*.[ch] executor/*.[ch] scheduler/*.[ch])
 code=("${library[@]}" examples/*.[ch] tests/*.[ch] tests/*/*.[ch] tests/*/*.cc)
-scripts=(bootstrap .ci/run examples/*.sh tests/run tests/testbed tests/*/run tests/*/*.sh)
+scripts=(bootstrap .ci/run examples/*.sh tests/run tests/testbed tests/bench/cluster tests/*/run tests/*/*.sh)
 ninja_files=(build.ninja variant.ninja core/core.ninja executor/executor.ninja
     scheduler/scheduler.ninja examples/examples.ninja tests/tests.ninja)
 
