@@ -23,7 +23,8 @@ static const char PLACES[] =
 /* Claims the directory `d` first, so that nothing in it is pruned, then looks. */
 static const char CLAIM[] =
     "claim() { c=$d/use/$n; { echo \"$h ${f:--} $u $$\" >\"$c\"; } 2>/dev/null; }; "
-    "full() { [ -x \"$d/bundles/$h/" BUNDLE_PROGRAM "\" ] || return 1; for p in $h $f; do for q in \"$d/bundles/$p\"/*; do "
+    "full() { [ -x \"$d/bundles/$h/" BUNDLE_PROGRAM "\" ] || return 1; "
+    "for p in $h $f; do for q in \"$d/bundles/$p\"/*; do "
     "[ -e \"$q\" ] || return 1; done; done; }; ";
 
 static const char START[] =

@@ -107,6 +107,7 @@ static void start_on(rig *r, shell_place *p, const char *name)
     backend *b;
     rdd_error err;
     assert_int_equal(backend_executors_new(&b, places, 1, &err), 0);
+    free(places);
     rig_start_backend(r, b, 1);
     rig_expect_up(r);
     static const char text[] = "operator fake (fake.c:7)";
