@@ -19,6 +19,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { HEADERS_MAX = 32 };
 
@@ -277,7 +278,17 @@ static void print_cause(void *arg, const char *name, int64_t count)
     fprintf(stderr, "  %7lld  %s\n", (long long)count, name + strlen("cause: "));
 }
 
-/* Where answers are kept. An output that is no file has no place beside it. */
+/* Whether a file can be made at this path, as far as its directory goes. */
+static bool has_directory(const char *path)
+{
+    char directory[4096];
+    const char *slash = strrchr(path, '/');
+    snprintf(directory, sizeof directory, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    return access(directory, W_OK) == 0;
+}
+
+/* Where answers are kept. An output that is no file has no place beside it, and one that cannot be is
+ * for rdd_save_csv() to complain of. */
 static bool choose_journal(rdd_context *ctx, settings *s)
 {
     static char beside[4096];
@@ -289,10 +300,10 @@ static bool choose_journal(rdd_context *ctx, settings *s)
         while (size > 1 && s->output[size - 1] == '/')
             size--;
         snprintf(beside, sizeof beside, "%.*s.journal", (int)size, s->output);
-        s->journal = beside;
+        s->journal = has_directory(beside) ? beside : NULL;
     }
     if (!s->journal && s->resume)
-        usage_error("%s", "--resume: the output is no file, so say --journal FILE");
+        usage_error("%s", "--resume: nothing can be kept beside the output, so say --journal FILE");
     return !s->journal || (rdd_set_conf(ctx, "http.journal", s->journal) &&
                            rdd_set_conf(ctx, "http.resume", s->resume ? "true" : "false"));
 }

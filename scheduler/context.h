@@ -28,6 +28,7 @@ typedef struct master {
     uint32_t slots;   /* of an executor; of MASTER_SSH 0: each host says */
     host_list hosts;  /* of MASTER_SSH */
     char *hosts_file; /* heap; NULL: there is none */
+    char names[200];  /* of the first hosts, for messages */
     char text[256];   /* as given, perhaps cut */
 } master;
 

@@ -54,7 +54,7 @@ static const char PREPARE[] =
     "mkdir -p \"$d/files\" \"$d/bundles\" \"$d/use\" \"$d/work\" && "
     "claim && t=$d/tmp-$n && mkdir \"$t\" && echo : >\"$t/x\" && chmod 700 \"$t/x\"; "
     "} 2>/dev/null || { sweep; why=\"$why $d: cannot be written;\"; return 1; }; "
-    "\"$t/x\" 2>/dev/null || { sweep; why=\"$why $d: nothing can be executed there;\"; return 1; }; "
+    "\"$t/x\" 2>/dev/null || { sweep; why=\"$why $d: nothing can be executed there (mounted noexec?);\"; return 1; }; "
     "rm \"$t/x\"; }; "
     "trap sweep 0; trap \"exit 9\" HUP INT TERM; "
     "prepare \"$x\" || prepare \"/var/tmp/rdd-$y\" || prepare \"/dev/shm/rdd-$y\" || "

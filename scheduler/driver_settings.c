@@ -35,6 +35,7 @@ scheduler_conf driver_scheduler_conf(const rdd_context *ctx)
     conf.speculation_quantile = conf_u32("speculation.quantile");
     conf.speculation_multiplier = conf_u32("speculation.multiplier");
     conf.speculation_min_ns = conf_ns("speculation.min");
+    conf.executor_names = ctx->master.names;
     conf.executors_expected = driver_is_elastic(ctx) ? 0 : ctx->master.executors;
     if (driver_is_elastic(ctx)) {
         conf.executors_max = conf_u32("executors.max");

@@ -36,6 +36,22 @@ static int parse_brackets(const char *at, uint32_t *a, uint32_t *b)
     return 2;
 }
 
+/* "n1, n2 and 14 more" */
+static void name_hosts(master *m)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < m->hosts.count; i++) {
+        char name[100];
+        host_describe(&m->hosts.items[i], name, sizeof name);
+        if (used + strlen(name) + 32 > sizeof m->names) {
+            snprintf(m->names + used, sizeof m->names - used, " and %zu more", m->hosts.count - i);
+            return;
+        }
+        used += (size_t)snprintf(m->names + used, sizeof m->names - used, "%s%s", used ? ", " : "",
+                                 name);
+    }
+}
+
 /* "ssh://HOSTS", "ssh:@FILE", or "ssh:" alone, which takes RDD_HOSTS. */
 static int parse_ssh(const char *text, master *ret, rdd_error *err)
 {
@@ -52,6 +68,7 @@ static int parse_ssh(const char *text, master *ret, rdd_error *err)
         return code;
     }
     m.executors = (uint32_t)m.hosts.count;
+    name_hosts(&m);
     snprintf(m.text, sizeof m.text, "%s", text);
     *ret = m;
     return 0;

@@ -12,8 +12,8 @@
 
 typedef struct ssh_fleet ssh_fleet;
 
-/* `files` (--conf files=…; NULL: none) outlives it. `note` gets a line, from any thread, with what --verbose shows: which transport and why, how long
- * a start took, how much was sent. */
+/* `files` (--conf files=…; NULL: none) outlives it. `note` gets a line, from any thread, with what
+ * --verbose shows: which transport and why, how long a start took, how much was sent. */
 ssh_fleet *ssh_fleet_new(const bundle *files, void (*note)(void *arg, const char *text), void *arg);
 /* After its places are freed. NULL is fine. */
 void *ssh_fleet_free(ssh_fleet *f);

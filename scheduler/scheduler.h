@@ -73,6 +73,7 @@ typedef struct scheduler_conf {
     uint32_t speculation_multiplier; /* of the median run time, in thousandths */
     uint64_t speculation_min_ns;     /* what runs shorter than this is no straggler */
     uint32_t executors_min, executors_max; /* that are started; max 0: all that are added */
+    const char *executor_names;      /* for messages: "n1, n2"; borrowed, NULL: none to tell */
     uint32_t executors_expected;     /* that start by themselves: as long as some have not been heard
                                       * of, not all are excluded */
     uint64_t executors_idle_ns;      /* without tasks, before one is released */

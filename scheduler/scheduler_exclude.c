@@ -175,12 +175,10 @@ static bool waited_in_vain(scheduler *s, rdd_error *ret)
         return false;
     }
     executors_list(s, list, sizeof list);
-    if (!s->came_up)
-        error_set(ret, RDD_E_LOST, "waited %s for the first executor to come up (nodes.wait)%s",
-                  wait, list);
-    else
-        error_set(ret, RDD_E_LOST, "no executor is left, waited %s for one to come up "
-                  "(nodes.wait)%s", wait, list);
+    const char *names = s->conf.executor_names ? s->conf.executor_names : "";
+    error_set(ret, RDD_E_LOST, "%s %s for %s to come up (nodes.wait)%s%s%s",
+              s->came_up ? "no executor is left, waited" : "waited", wait,
+              s->came_up ? "one" : "the first executor", *names ? ", of " : "", names, list);
     return true;
 }
 

@@ -333,6 +333,14 @@ case_unknown_template_column()
     only in.csv
 }
 
+# One line on what is wrong, and one on how to go on; the answers are kept, beside the input alone.
+budget_is_spent()
+{
+    [ "$(wc -l <"$err")" -eq 2 ]
+    says "$err" "$@" 'api_call: the answers so far are in out.csv.journal: the same command with --resume'
+    rm out.csv.journal
+}
+
 case_nobody_answers()
 {
     printf 'id\n1\n' >in.csv
@@ -347,11 +355,11 @@ case_nobody_answers()
         rm out.csv
         run 1 "$api_call" in.csv out.csv --url 'http://127.0.0.1:1/{id}' $calm --master $master \
             --max-errors 0
-        one_line 'operator api_call (examples/api_call.c:' '1 calls failed' 'http.max_errors = 0' \
-            'connection refused by 127.0.0.1:1'
+        budget_is_spent 'operator api_call (examples/api_call.c:' '1 calls failed' \
+            'http.max_errors = 0' 'connection refused by 127.0.0.1:1'
         run 1 "$api_call" in.csv out.csv --url "$nowhere" $calm \
             --master $master --max-errors 0
-        one_line 'could not resolve host no.such.host.invalid'
+        budget_is_spent 'could not resolve host no.such.host.invalid'
         only in.csv
     done
 }
@@ -363,7 +371,7 @@ case_an_answer_that_is_no_json()
     printf 'id\n1\n' >in.csv
     for master in "${MASTERS[@]}"; do
         run 1 "$api_call" in.csv out.csv --url "$url/say/{id}" --master $master --max-errors 0
-        one_line 'the answer is no JSON object' 'an object is expected' '"1"'
+        budget_is_spent 'the answer is no JSON object' 'an object is expected' '"1"'
         only in.csv
     done
     stop_server
@@ -437,7 +445,7 @@ case_two_contexts_at_once()
 {
     local master
     for master in "${MASTERS[@]}"; do
-        run 2 "$reader" --master "$master" twice
+        run 2 "$reader" --master $master twice
         one_line 'reader: rdd_init was called while a context is in use' 'call rdd_finish first'
     done
 }

@@ -79,7 +79,7 @@ case_a_file_of_that_name_on_a_node()
         cluster 0 "$jobs" lines "$path" --master "$NODES" --conf ssh.transport=$transport \
             --conf input.split_size=4KiB
         same one "$out"
-        cluster 0 "$jobs" save "$path" saved --master "$NODES" --conf ssh.transport=$transport
+        cluster 0 "$jobs" save "$path" saved/ --master "$NODES" --conf ssh.transport=$transport
         cat saved/part-* >"$out"
         same one "$out"
         rm -r saved

@@ -128,7 +128,7 @@ case_under_the_hood()
 case_calling_an_api()
 {
     local line
-    line=$(commands build/examples/api_call)
+    line=$(commands build/examples/api_call | grep -v ' --master ssh:')
     [ -n "$line" ]
     printf 'id\n1\n2\n' >data.csv
     start_server "$build/tests/examples/mirror_api"

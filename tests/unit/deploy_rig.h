@@ -204,6 +204,21 @@ TEST_HELPER void start_expect_hello(start *s)
     assert_memory_equal(s->head, "RDDf", 4);
 }
 
+/* What was started is a guardian: the process below it. */
+TEST_HELPER pid_t start_supervisor(pid_t guardian)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)guardian, (int)guardian);
+    FILE *file = fopen(path, "re");
+    int child = 0;
+    if (file && fscanf(file, "%d", &child) != 1)
+        child = 0;
+    if (file)
+        fclose(file);
+    assert_true(child > 0);
+    return child;
+}
+
 /* Its channel is closed, and it ends. */
 TEST_HELPER int start_end(start *s)
 {

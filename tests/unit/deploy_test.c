@@ -414,7 +414,7 @@ static void another_machine_is_refused(void **state)
 static char *dump_of(pid_t pid, const char *name)
 {
     static char path[100];
-    snprintf(path, sizeof path, "/proc/%d/cwd/%s", (int)pid, name);
+    snprintf(path, sizeof path, "/proc/%d/cwd/%s", (int)start_supervisor(pid), name);
     return path;
 }
 
@@ -470,7 +470,7 @@ static void what_a_killed_executor_left_is_removed(void **state)
     start s = node_start(&n);
     start_expect_hello(&s);
     assert_int_equal(count_in(in_home(&n, ".cache/rdd/work")), 1);
-    kill(s.pid, SIGKILL);
+    kill(start_supervisor(s.pid), SIGKILL);
     start_end(&s);
     assert_int_equal(count_in(in_home(&n, ".cache/rdd/work")), 1);
     assert_int_equal(count_in(in_home(&n, ".cache/rdd/use")), 1);

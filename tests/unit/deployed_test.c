@@ -189,7 +189,7 @@ static void files_are_beside_local_executors(void **state)
     rig_conf(pair);
     rig r;
     rig_start_up(&r, 1, 1);
-    snprintf(path, sizeof path, "/proc/%d/cwd/extra.txt", (int)backend_executors_pid(r.backend, 0));
+    snprintf(path, sizeof path, "/proc/%d/cwd/extra.txt", (int)rig_supervisor(&r, 0));
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_size, 2);
     expect_alive(&r, 0);
