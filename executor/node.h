@@ -4,8 +4,9 @@
  * Whoever starts the supervisor says so in its environment: RDD_WORK is where to make the directory
  * (unset: none, tasks run where the driver does), RDD_FILES a directory whose entries appear in it,
  * RDD_FILE_LIST paths that do, for an executor beside its driver (executor_spawn.c). A deployed one
- * also has RDD_CACHE, RDD_START and RDD_BUNDLE (scheduler/deploy_script.c). The supervisor enters before it starts workers and leaves after they ended; the variables go, as a
- * program that a task starts may be a driver of its own. Workers then find the certificates of
+ * also has RDD_CACHE, RDD_START and RDD_BUNDLE (scheduler/deploy_script.c). The supervisor enters
+ * before it starts workers and leaves after they ended; the variables go, as a program that a task
+ * starts may be a driver of its own. Workers then find the certificates of
  * authorities that came along by RDD_CA_FILE.
  */
 #ifndef RDD_NODE_H

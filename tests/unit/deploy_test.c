@@ -346,7 +346,7 @@ static void another_directory_is_used_when_home_will_not_do(void **state)
     shm_flags = MS_NOEXEC;
     node_expect_failure(&n, "n1: deploying: no directory there can be written and executed from: ");
     node_expect_failure(&n, "/var/tmp/rdd-0: cannot be written; /dev/shm/rdd-0: nothing can be "
-                            "executed there;");
+                            "executed there (noexec?);");
 }
 
 /* Somebody else made it, or it leads elsewhere. */
