@@ -28,6 +28,16 @@ missing()
     done
 }
 
+# Nobody waits 20 s here to find that a node is gone.
+SOON=(--conf executor.heartbeat=100ms --conf executor.timeout=1s)
+
+# calm: the lines of `jobs wait 12` and `jobs numbers 12`.
+calm()
+{
+    run 0 "$jobs" numbers 12 0 --master 'local[2]'
+    mv "$out" calm
+}
+
 run_cluster_cases()
 {
     local topic=$1 reason
