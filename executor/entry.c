@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 
 static const char SUPERVISOR[] = "--rdd-supervisor";
@@ -83,13 +84,20 @@ bool entry_is_executor(void)
 __attribute__((weak)) void __lsan_do_leak_check(void);
 __attribute__((weak)) void __gcov_dump(void);
 
+/* `loader program`: the kernel then knows no interpreter. The leak sanitizer takes the loader's own
+ * memory for leaked there. */
+static bool is_started_by_loader(void)
+{
+    return getauxval(AT_BASE) == 0;
+}
+
 /* The program's own exit handlers are the driver's: they do not run here. */
 static _Noreturn void leave(int status)
 {
     fflush(NULL);
     if (__gcov_dump)
         __gcov_dump();
-    if (__lsan_do_leak_check)
+    if (__lsan_do_leak_check && !is_started_by_loader())
         __lsan_do_leak_check();
     _exit(status);
 }

@@ -117,8 +117,8 @@ static void executors_start_executor(backend *base, uint32_t number)
     executor *e = &b->executors[number];
     pthread_mutex_lock(&e->mutex);
     e->wanted = true;
-    pthread_mutex_unlock(&e->mutex);
     wake_thread(e);
+    pthread_mutex_unlock(&e->mutex);
 }
 
 /* Also while it starts, or waits to be started again. */
@@ -130,8 +130,8 @@ static void executors_release_executor(backend *base, uint32_t number, uint32_t 
     pthread_mutex_lock(&e->mutex);
     e->wanted = false;
     e->release = true;
-    pthread_mutex_unlock(&e->mutex);
     wake_thread(e);
+    pthread_mutex_unlock(&e->mutex);
 }
 
 static void executors_replace(backend *base, uint32_t number, uint32_t incarnation)
@@ -174,34 +174,41 @@ static int post_added(executors_backend *b, uint32_t number, rdd_error *err)
     return 0;
 }
 
+static int start_thread(executor *e, bool wanted, rdd_error *err)
+{
+    e->wanted = wanted;
+    int error = pthread_create(&e->thread, NULL, executor_thread, e);
+    if (error)
+        return error_set_errno(err, RDD_E_LIMIT, error, "a thread could not be started");
+    e->backend->started++;
+    return 0;
+}
+
 static int executors_start(backend *base, event_sink sink, rdd_error *err)
 {
     executors_backend *b = of(base);
     b->sink = sink;
     int code = executor_log_start(&b->log, b->print, b->print_arg, err);
-    while (code == 0 && b->started < b->count) {
-        executor *e = &b->executors[b->started];
-        e->wanted = !b->on_demand;
-        int error = pthread_create(&e->thread, NULL, executor_thread, e);
-        if (error)
-            return error_set_errno(err, RDD_E_LIMIT, error, "a thread could not be started");
-        b->started++;
-    }
+    while (code == 0 && b->started < b->count)
+        code = start_thread(&b->executors[b->started], !b->on_demand, err);
     for (uint32_t i = 0; code == 0 && b->on_demand && i < b->count; i++)
         code = post_added(b, i, err);
     return code;
 }
 
+static void release_executor(executor *e)
+{
+    closep(&e->wake_fd);
+    pthread_mutex_destroy(&e->mutex);
+    e->place->ops->free(e->place);
+    free(e->lines);
+}
+
 static void free_backend(executors_backend *b)
 {
     call_desk_free(b->calls);
-    for (uint32_t i = 0; i < b->count; i++) {
-        executor *e = &b->executors[i];
-        closep(&e->wake_fd);
-        pthread_mutex_destroy(&e->mutex);
-        e->place->ops->free(e->place);
-        free(e->lines);
-    }
+    for (uint32_t i = 0; i < b->count; i++)
+        release_executor(&b->executors[i]);
     pthread_mutex_destroy(&b->mutex);
     buf_release(&b->conf);
     free(b->plans);
@@ -238,7 +245,7 @@ static bool prepare(executors_backend *b, uint32_t number, place *p)
     return e->wake_fd >= 0 && e->lines;
 }
 
-int backend_executors_new(backend **ret, place **places, uint32_t count, rdd_error *err)
+int backend_executors_new(backend **ret, place **places, uint32_t count, uint32_t room, rdd_error *err)
 {
     static const backend_ops ops = {
         .start = executors_start,
@@ -252,12 +259,13 @@ int backend_executors_new(backend **ret, place **places, uint32_t count, rdd_err
         .replace = executors_replace,
         .stop = executors_stop,
     };
-    executors_backend *b = calloc(1, sizeof *b + count * sizeof b->executors[0]);
+    executors_backend *b = calloc(1, sizeof *b + ((size_t)count + room) * sizeof b->executors[0]);
     if (!b) {
         free_places(places, count);
         return error_set_memory(err, "starting executors");
     }
     b->base.ops = &ops;
+    b->room = count + room;
     b->digest = registry_digest();
     b->build_id = registry_build_id();
     conf_encode(&b->conf);
@@ -288,7 +296,42 @@ int backend_process_new(backend **ret, uint32_t executors, uint32_t slots, rdd_e
             return code;
         }
     }
-    return backend_executors_new(ret, places, executors, err);
+    return backend_executors_new(ret, places, executors, 0, err);
+}
+
+int backend_executors_add(backend *base, uint32_t number, place *p, rdd_error *err)
+{
+    executors_backend *b = of(base);
+    int code = 0;
+    ASSERT(number == b->count);
+    if (number >= b->room)
+        code = error_set(err, RDD_E_LIMIT, "there is no room for more than %u executors", b->room);
+    else if (!prepare(b, number, p))
+        code = error_set_memory(err, "adding an executor");
+    if (number >= b->room)
+        p->ops->free(p);
+    if (code == 0)
+        code = start_thread(&b->executors[number], false, err); /* until it is asked for */
+    if (code == 0) {
+        b->count++;
+        return post_added(b, number, err);
+    }
+    if (number < b->room)
+        release_executor(&b->executors[number]);
+    return code;
+}
+
+void backend_executors_post(backend *base, uint32_t number, event_kind kind)
+{
+    executors_backend *b = of(base);
+    event *ev = event_new_patiently(kind);
+    ev->executor = number;
+    b->sink.post(b->sink.arg, ev);
+}
+
+const char *backend_executors_name(backend *base, uint32_t number)
+{
+    return of(base)->executors[number].place->name;
 }
 
 void backend_executors_on_demand(backend *base)

@@ -11,12 +11,24 @@
 #define RDD_BACKEND_EXECUTORS_H
 
 #include "backend.h"
+#include "event.h"
 #include "call_journal.h"
 #include "executor_link.h"
 #include "executor_log.h"
 
-/* Takes over the places, also when it fails. Place number i is executor number i. */
-int backend_executors_new(backend **ret, place **places, uint32_t count, rdd_error *err);
+/* Takes over the places, also when it fails. Place number i is executor number i; there may be `room`
+ * more later. */
+int backend_executors_new(backend **ret, place **places, uint32_t count, uint32_t room, rdd_error *err);
+
+/* One more place, taken over also when it fails: number `number`, which is the next. From one thread,
+ * between start() and stop(). Posts EVENT_EXECUTOR_ADDED. */
+int backend_executors_add(backend *b, uint32_t number, place *p, rdd_error *err);
+
+/* EVENT_EXECUTOR_ADDED or EVENT_EXECUTOR_DRAIN of an executor, for who decides which there are. */
+void backend_executors_post(backend *b, uint32_t number, event_kind kind);
+
+/* Its place's. */
+const char *backend_executors_name(backend *b, uint32_t number);
 
 /* Executors on this machine. */
 int backend_process_new(backend **ret, uint32_t executors, uint32_t slots, rdd_error *err);

@@ -1,12 +1,11 @@
 #include "driver.h"
 
-#include "backend_executors.h"
+#include "driver_nodes.h"
 #include "call_journal.h"
 #include "calls.h"
 #include "clock.h"
 #include "conf.h"
 #include "driver_settings.h"
-#include "place_ssh.h"
 #include "progress.h"
 
 #include <stdio.h>
@@ -19,7 +18,7 @@ struct driver {
     pthread_t thread;
     mailbox inbox;
     backend *backend;
-    ssh_fleet *fleet; /* NULL without nodes */
+    driver_nodes *nodes;
     call_journal *journal; /* NULL in local[N], unless http.journal wants one */
     /* the scheduler thread's */
     scheduler *scheduler;
@@ -30,6 +29,7 @@ struct driver {
     atomic_bool broken; /* out of memory: the inbox is closed, callers are told why */
     event stop; /* part of the driver: ending needs no memory */
     uint64_t started_ns, next_progress_ns;
+    uint32_t executors; /* that there are or were */
     uint32_t gone;  /* executors that will not come again */
     rdd_error gone_why; /* of the first of them */
     uint64_t stages, records; /* for the last line */
@@ -204,7 +204,7 @@ static void fail_job(driver *d, uint32_t id, const rdd_error *why)
 static void take_gone(driver *d, const event *e)
 {
     char text[sizeof e->error.message + 100];
-    uint32_t count = d->ctx->master.executors;
+    uint32_t count = d->executors;
     if (!d->gone++)
         d->gone_why = e->error;
     if (d->gone >= count)
@@ -218,7 +218,7 @@ static void take_gone(driver *d, const event *e)
 static void fail_without_executors(driver *d)
 {
     rdd_error why = d->gone_why;
-    if (!d->gone || d->gone < d->ctx->master.executors)
+    if (!d->gone || d->gone < d->executors)
         return;
     if (d->gone > 1)
         error_prefix(&why, "none of %u executors is left; the first to go: ", d->gone);
@@ -238,6 +238,8 @@ static void handle(driver *d, event *e)
     bool lost_for_good = e->kind == EVENT_EXECUTOR_LOST && e->gone;
     if (lost_for_good && !driver_is_elastic(d->ctx)) /* else the scheduler may start them again */
         take_gone(d, e);
+    if (e->kind == EVENT_EXECUTOR_ADDED && e->executor >= d->executors)
+        d->executors = e->executor + 1;
     bool may_be_stuck = d->gone && (lost_for_good || e->kind == EVENT_JOB_SUBMIT);
     if (d->log)
         log_event(d, now, e);
@@ -297,6 +299,7 @@ static void fail_everything(driver *d)
 /* Joins what runs; no event comes afterwards. */
 static void end_backend(driver *d)
 {
+    driver_nodes_unwatch(d->nodes);
     if (d->backend)
         d->backend->ops->stop(d->backend);
     d->backend = NULL;
@@ -421,63 +424,13 @@ static void print_lines(void *arg, const char *text, size_t size)
     progress_log(arg, text, size);
 }
 
-static void note_line(void *arg, const char *text)
-{
-    progress_note(arg, text);
-}
-
-static void free_places(place **places, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        places[i]->ops->free(places[i]);
-}
-
-/* A place for each host; ":" is a process of this machine. */
-static int places_of(driver *d, const host_list *hosts, place **places, rdd_error *err)
-{
-    for (uint32_t i = 0; i < hosts->count; i++) {
-        const host *h = &hosts->items[i];
-        int code = h->local ? place_process_new(&places[i], i, h->slots, err)
-                            : place_ssh_new(&places[i], d->fleet, h, err);
-        if (code < 0) {
-            free_places(places, i);
-            return code;
-        }
-    }
-    return 0;
-}
-
-static int nodes_of(driver *d, const master *m, rdd_error *err)
-{
-    CLEANUP(freep) place **places = calloc(m->hosts.count, sizeof(place *));
-    d->fleet = ssh_fleet_new(d->ctx->task_files, note_line, d->progress);
-    if (!places || !d->fleet)
-        return error_set_memory(err, "preparing nodes");
-    int code = places_of(d, &m->hosts, places, err);
-    return code < 0 ? code : backend_executors_new(&d->backend, places, m->executors, err);
-}
-
 static int backend_of(driver *d, const master *m, rdd_error *err)
 {
     int code = call_journal_by_settings(&d->journal, m->kind == MASTER_LOCAL, print_lines,
                                         d->progress, err);
     if (code < 0)
         return code;
-    switch (m->kind) {
-    case MASTER_LOCAL: return backend_local_new(&d->backend, m->slots, err);
-    case MASTER_LOCAL_CLUSTER:
-        code = backend_process_new(&d->backend, m->executors, m->slots, err);
-        break;
-    case MASTER_SSH: code = nodes_of(d, m, err); break;
-    }
-    if (code == 0) {
-        backend_executors_set_log(d->backend, print_lines, d->progress);
-        backend_executors_set_files(d->backend, d->ctx->files);
-        backend_executors_set_journal(d->backend, d->journal);
-    }
-    if (code == 0 && driver_is_elastic(d->ctx))
-        backend_executors_on_demand(d->backend);
-    return code;
+    return driver_nodes_open(&d->backend, &d->nodes, d->ctx, d->progress, d->journal, err);
 }
 
 static progress_mode progress_of(const rdd_context *ctx)
@@ -497,7 +450,7 @@ static void driver_release(driver *d)
     event_log_close(d->log, NULL);
     scheduler_free(d->scheduler);
     command_list_release(&d->commands);
-    ssh_fleet_free(d->fleet);
+    driver_nodes_free(d->nodes);
     progress_free(d->progress);
     mailbox_release(&d->inbox);
     pthread_mutex_destroy(&d->mutex);
@@ -547,6 +500,7 @@ int driver_start(driver **ret, rdd_context *ctx, rdd_error *err)
         return error_set_memory(err, "starting");
     d->ctx = ctx;
     d->stop.kind = EVENT_STOP;
+    d->executors = ctx->master.executors;
     d->started_ns = clock_now_ns();
     pthread_mutex_init(&d->mutex, NULL);
     int code = mailbox_init(&d->inbox, MAILBOX_MAX);
@@ -568,6 +522,8 @@ int driver_start(driver **ret, rdd_context *ctx, rdd_error *err)
         code = error_set_errno(err, RDD_E_LIMIT, os, "the scheduler's thread cannot be started");
     if (code == 0)
         code = d->backend->ops->start(d->backend, (event_sink){ post_event, d }, err);
+    if (code == 0)
+        code = driver_nodes_watch(d->nodes, err);
     if (code < 0) {
         if (!os) {
             driver_stop(d, NULL);

@@ -432,13 +432,13 @@ static void end_lost(executor *e, start_failure failure, uint32_t slots, rdd_err
 static bool wait_until_wanted(executor *e)
 {
     for (;;) {
-        drain_wake_ups(e);
-        if (backend_is_stopping(e->backend))
-            return false;
         pthread_mutex_lock(&e->mutex);
         e->release = false; /* there is none to end */
         bool wanted = e->wanted;
+        drain_wake_ups(e); /* the one that says so came with it, under the mutex */
         pthread_mutex_unlock(&e->mutex);
+        if (backend_is_stopping(e->backend))
+            return false;
         if (wanted)
             return true;
         struct pollfd p = { .fd = e->wake_fd, .events = POLLIN };

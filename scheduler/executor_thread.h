@@ -56,7 +56,8 @@ struct executors_backend {
     uint64_t digest;          /* of the operators, and which program this is */
     const char *build_id;
     buf conf;
-    uint32_t count, started;
+    uint32_t room;            /* for executors, all in all */
+    atomic_uint count, started; /* one that is counted is ready to be used */
     bool on_demand;           /* executors run when start_executor() says so */
     atomic_bool stopping;
     pthread_mutex_t mutex;

@@ -154,6 +154,25 @@ case_a_node_without_power()
     done
 }
 
+# Nodes are added to the file and taken out of it while a job runs.
+case_a_hosts_file_that_changes()
+{
+    calm
+    echo 4/n1 >hosts
+    begin "$jobs" wait 12 --master ssh:@hosts --verbose
+    until_true 30 waiting 4 || { cat "$err"; return 1; }
+    printf '4/n1\n4/n2\n4/n3\n' >new && mv new hosts
+    until_true 30 waiting 12 || { cat "$err"; return 1; }
+    printf '4/n2\nn3:nonsense\n' >hosts
+    until_true 10 grep -q 'hosts has changed and is not used' "$err"
+    printf '4/n2\n4/n3 # n1 goes\n' >hosts
+    until_true 10 grep -q 'n1: is not in the hosts file any more' "$err"
+    go n1 n2 n3
+    ends_with 0
+    same calm "$out"
+    tidy_up
+}
+
 case_all_nodes_are_lost()
 {
     local name

@@ -106,7 +106,7 @@ static void start_on(rig *r, shell_place *p, const char *name)
     places[0] = &p->base;
     backend *b;
     rdd_error err;
-    assert_int_equal(backend_executors_new(&b, places, 1, &err), 0);
+    assert_int_equal(backend_executors_new(&b, places, 1, 0, &err), 0);
     free(places);
     rig_start_backend(r, b, 1);
     rig_expect_up(r);

@@ -1,0 +1,159 @@
+#include "driver_nodes.h"
+
+#include "driver_settings.h"
+#include "hosts_watch.h"
+#include "place_ssh.h"
+
+#include <stdio.h>
+
+struct driver_nodes {
+    rdd_context *ctx;
+    progress *progress;
+    backend *backend;
+    ssh_fleet *fleet;
+    hosts_watch *watch;
+};
+
+/* What executors print comes out above the progress lines. */
+static void print_lines(void *arg, const char *text, size_t size)
+{
+    progress_log(arg, text, size);
+}
+
+static void note_line(void *arg, const char *text)
+{
+    progress_note(arg, text);
+}
+
+/* -- Places ------------------------------------------------------------------------------------ */
+
+/* ":" is a process of this machine. */
+static int place_of(driver_nodes *n, uint32_t number, const host *h, place **ret, rdd_error *err)
+{
+    return h->local ? place_process_new(ret, number, h->slots, err)
+                    : place_ssh_new(ret, n->fleet, h, err);
+}
+
+static int open_nodes(backend **ret, driver_nodes *n, rdd_error *err)
+{
+    const master *m = &n->ctx->master;
+    CLEANUP(freep) place **places = calloc(m->hosts.count, sizeof(place *));
+    n->fleet = ssh_fleet_new(n->ctx->task_files, note_line, n->progress);
+    if (!places || !n->fleet)
+        return error_set_memory(err, "preparing nodes");
+    uint32_t made = 0, count = (uint32_t)m->hosts.count;
+    int code = 0;
+    while (code == 0 && made < count) {
+        code = place_of(n, made, &m->hosts.items[made], &places[made], err);
+        made += code == 0;
+    }
+    uint32_t room = m->hosts_file ? HOSTS_MAX - count : 0;
+    if (code == 0)
+        return backend_executors_new(ret, places, count, room, err);
+    while (made--)
+        places[made]->ops->free(places[made]);
+    return code;
+}
+
+static int open_backend(backend **ret, driver_nodes *n, rdd_error *err)
+{
+    const master *m = &n->ctx->master;
+    switch (m->kind) {
+    case MASTER_LOCAL: return backend_local_new(ret, m->slots, err);
+    case MASTER_LOCAL_CLUSTER: return backend_process_new(ret, m->executors, m->slots, err);
+    case MASTER_SSH: break;
+    }
+    return open_nodes(ret, n, err);
+}
+
+int driver_nodes_open(backend **ret, driver_nodes **ret_nodes, rdd_context *ctx, progress *p,
+                      call_journal *journal, rdd_error *err)
+{
+    driver_nodes *n = calloc(1, sizeof *n);
+    if (!n)
+        return error_set_memory(err, "starting");
+    *n = (driver_nodes){ .ctx = ctx, .progress = p };
+    int code = open_backend(&n->backend, n, err);
+    if (code < 0) {
+        driver_nodes_free(n);
+        return code;
+    }
+    if (ctx->master.kind != MASTER_LOCAL) {
+        backend_executors_set_log(n->backend, print_lines, p);
+        backend_executors_set_files(n->backend, ctx->files);
+        backend_executors_set_journal(n->backend, journal);
+    }
+    if (driver_is_elastic(ctx))
+        backend_executors_on_demand(n->backend);
+    *ret = n->backend;
+    *ret_nodes = n;
+    return 0;
+}
+
+/* -- A hosts file that changes ----------------------------------------------------------------- */
+
+static void say(void *arg, const char *text)
+{
+    driver_nodes *n = arg;
+    char line[600];
+    snprintf(line, sizeof line, "rdd: %s\n", text);
+    progress_log(n->progress, line, strlen(line));
+}
+
+static void say_change(driver_nodes *n, uint32_t number, const char *what)
+{
+    char text[200];
+    snprintf(text, sizeof text, "%s: %s", backend_executors_name(n->backend, number), what);
+    progress_note(n->progress, text);
+}
+
+static int add_host(void *arg, uint32_t number, const host *h, rdd_error *err)
+{
+    driver_nodes *n = arg;
+    place *p;
+    int code = place_of(n, number, h, &p, err);
+    if (code == 0)
+        code = backend_executors_add(n->backend, number, p, err);
+    if (code == 0)
+        say_change(n, number, "is in the hosts file now");
+    return code;
+}
+
+static void host_is_back(void *arg, uint32_t number)
+{
+    driver_nodes *n = arg;
+    say_change(n, number, "is in the hosts file again");
+    backend_executors_post(n->backend, number, EVENT_EXECUTOR_ADDED);
+}
+
+static void host_is_gone(void *arg, uint32_t number)
+{
+    driver_nodes *n = arg;
+    say_change(n, number, "is not in the hosts file any more: it finishes what it has");
+    backend_executors_post(n->backend, number, EVENT_EXECUTOR_DRAIN);
+}
+
+int driver_nodes_watch(driver_nodes *n, rdd_error *err)
+{
+    static const hosts_watch_ops ops = { add_host, host_is_back, host_is_gone, say };
+    const master *m = &n->ctx->master;
+    if (!m->hosts_file)
+        return 0;
+    return hosts_watch_start(&n->watch, m->hosts_file, &m->hosts, &ops, n, err);
+}
+
+void driver_nodes_unwatch(driver_nodes *n)
+{
+    if (n)
+        n->watch = hosts_watch_stop(n->watch);
+}
+
+void *driver_nodes_free(driver_nodes *n)
+{
+    if (!n)
+        return NULL;
+    driver_nodes_unwatch(n);
+    ssh_fleet_free(n->fleet);
+    free(n);
+    return NULL;
+}
