@@ -199,7 +199,7 @@ static used_bundle *list_bundles(const char *path, size_t *ret_count)
         list = more;
         used_bundle *b = &list[count++];
         *b = (used_bundle){ .used = st.st_mtim };
-        snprintf(b->name, sizeof b->name, "%s", e->d_name);
+        snprintf(b->name, sizeof b->name, "%.*s", (int)sizeof b->name - 1, e->d_name);
         CLEANUP(freep) char *program = join(path, e->d_name, "program");
         b->program = program && !faccessat(AT_FDCWD, program, F_OK, AT_SYMLINK_NOFOLLOW);
     }
