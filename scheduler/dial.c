@@ -163,7 +163,7 @@ static int wait_for_turn(const waiter *w, int cancel_fd, uint64_t deadline_ns, r
         if (clock_now_ns() >= deadline_ns)
             return error_set(err, RDD_E_IO,
                              "no time was left after waiting for a turn to connect: at most %d "
-                             "logins at once are tried on %s; raise --conf ssh.timeout",
+                             "logins at once are tried on %s; raise --conf ssh.connect_timeout",
                              DIAL_MAX, w->places[0]->name);
     }
 }
