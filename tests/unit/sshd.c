@@ -303,41 +303,19 @@ sshd *sshd_start(const sshd_options *options)
     give_up("no port for an sshd");
 }
 
-static bool is_sshd(int pid)
-{
-    char path[64], name[32] = "";
-    snprintf(path, sizeof path, "/proc/%d/comm", pid);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return false;
-    bool named = fgets(name, sizeof name, file) && !strncmp(name, "sshd", 4);
-    fclose(file);
-    return named;
-}
-
-/* Children before their parents. A session of a user has two processes, one of root's has one; what
- * runs in it is left alone. */
-static size_t kill_servers(int pid)
+/* The processes of its sessions are in groups of their own. */
+size_t sshd_kill_sessions(sshd *s)
 {
     char path[64];
     size_t count = 0;
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)s->pid, (int)s->pid);
     FILE *file = fopen(path, "r");
     if (!file)
         return 0;
-    for (int child; fscanf(file, "%d", &child) == 1;) {
-        if (!is_sshd(child))
-            continue;
-        count += 1 + kill_servers(child);
-        kill(child, SIGKILL);
-    }
+    for (int pid; fscanf(file, "%d", &pid) == 1; count++)
+        kill(pid, SIGKILL);
     fclose(file);
     return count;
-}
-
-size_t sshd_kill_sessions(sshd *s)
-{
-    return kill_servers(s->pid);
 }
 
 void *sshd_stop(sshd *s)

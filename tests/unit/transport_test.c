@@ -212,15 +212,11 @@ static void stuck_command_is_cut_off(transport_kind kind)
 {
     sshd *s = rig_sshd(NULL);
     ssh_target target = sshd_target(s);
-    transport *t = rig_open(kind, &target, "echo $$; exec sleep 1000");
+    transport *t = rig_open(kind, &target, "echo here; exec sleep 1000");
     char bytes[16];
-    ssize_t n;
-    while ((n = t->ops->read(t, bytes, sizeof bytes - 1)) == -EAGAIN)
+    while (t->ops->read(t, bytes, sizeof bytes) == -EAGAIN)
         rig_wait(t, false);
-    assert_true(n > 1);
-    bytes[n] = 0;
     rig_end(t, 20 * NS_PER_MS, "did not end within 20 ms and was cut off");
-    kill((pid_t)strtol(bytes, NULL, 10), SIGKILL); /* without a terminal nobody tells it */
     sshd_stop(s);
 }
 BOTH(stuck_command_is_cut_off)
@@ -235,7 +231,7 @@ static void server_is_killed(transport_kind kind)
     rig_write_all(t, "hello", 5);
     while (t->ops->read(t, bytes, sizeof bytes) == -EAGAIN)
         rig_wait(t, false);
-    assert_true(sshd_kill_sessions(s) >= 1);
+    assert_int_equal(sshd_kill_sessions(s), 1);
     rig_read_all(t, &out, &errors); /* comes to an end */
     assert_int_equal(out.size, 0);
     rig_end(t, PATIENCE_NS, "connection was lost");
