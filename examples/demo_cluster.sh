@@ -43,8 +43,13 @@ call() {
 # Somebody pulls a plug when calls have been made for some tasks, and others wait or are under way.
 mkfifo "$RDD_TESTBED/events"
 {
-    awk '/"event":"job_start"/ && /"action":"save_csv"/ { calls = 1 }
-        calls && /"event":"task_end"/ && ++ended == 3 { exit }'
+    calls=false ended=0
+    while [ "$ended" -lt 3 ] && IFS= read -r line; do # line by line: a filter would gather them
+        case $line in
+        *'"event":"job_start"'*'"action":"save_csv"'*) calls=true ;;
+        *'"event":"task_end"'*) ! $calls || ended=$((ended + 1)) ;;
+        esac
+    done
     tests/testbed kill n2 && echo "*** n2 was killed ***" >&2
     cat >/dev/null
 } <"$RDD_TESTBED/events" &
