@@ -1,5 +1,6 @@
 #include "supervisor_loop.h"
 
+#include "child.h"
 #include "clock.h"
 #include "cores.h"
 #include "descendants.h"
@@ -16,7 +17,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
@@ -66,37 +66,9 @@ static void take_line(void *arg, rdd_str line)
 
 /* -- Starting a worker ------------------------------------------------------------------------- */
 
-static int high_fd(int fd)
-{
-    if (fd < 0 || fd >= FD_LEAST)
-        return fd;
-    int high = fcntl(fd, F_DUPFD_CLOEXEC, FD_LEAST);
-    close(fd);
-    return high;
-}
-
-/* A new pair: [0] ours, does not block; [1] the worker's. */
-static int open_channel(int fds[2])
-{
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
-        return -1;
-    fds[0] = high_fd(fds[0]);
-    fds[1] = high_fd(fds[1]);
-    return fds[0] < 0 || fds[1] < 0 ? -1 : fcntl(fds[0], F_SETFL, O_NONBLOCK);
-}
-
-static int open_log(int fds[2])
-{
-    if (pipe2(fds, O_CLOEXEC))
-        return -1;
-    fds[0] = high_fd(fds[0]);
-    fds[1] = high_fd(fds[1]);
-    return fds[0] < 0 || fds[1] < 0 ? -1 : fcntl(fds[0], F_SETFL, O_NONBLOCK);
-}
-
 static int open_board(process *p, uint32_t slots, int *ret_fd)
 {
-    *ret_fd = high_fd(memfd_create("rdd-board", MFD_CLOEXEC));
+    *ret_fd = child_fd_high(memfd_create("rdd-board", MFD_CLOEXEC), FD_LEAST);
     p->board_size = board_size(slots);
     if (*ret_fd < 0 || ftruncate(*ret_fd, (off_t)p->board_size))
         return -1;
@@ -117,13 +89,7 @@ static int spawn(process *p, int channel_fd, int log_fd, int board_fd, char **ar
     posix_spawn_file_actions_adddup2(&files, channel_fd, WORKER_CHANNEL_FD);
     posix_spawn_file_actions_adddup2(&files, board_fd, WORKER_BOARD_FD);
     posix_spawnattr_t how;
-    posix_spawnattr_init(&how);
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&how, &none);
-    posix_spawnattr_setsigdefault(&how, &all);
-    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    child_attributes(&how, 0);
     int error = posix_spawn(&p->pid, entry_exec_path(), &files, &how, argv, environ);
     posix_spawnattr_destroy(&how);
     posix_spawn_file_actions_destroy(&files);
@@ -145,7 +111,7 @@ static int open_process(process *p, uint32_t slots, rdd_error *err)
     int channel_fds[2] = { -1, -1 }, log_fds[2] = { -1, -1 }, board_fd = -1;
     CLEANUP(freep) char **argv = entry_argv("--rdd-worker=3", err);
     int error = argv ? 0 : ENOMEM;
-    if (!error && (open_channel(channel_fds) || open_log(log_fds) ||
+    if (!error && (child_socket(channel_fds, FD_LEAST, 0) || child_pipe(log_fds, FD_LEAST) ||
                    open_board(p, slots, &board_fd)))
         error = errno;
     if (!error)
@@ -439,7 +405,7 @@ static bool begin(loop *l, rdd_error *err)
     sigaddset(&taken, SIGHUP);
     sigaddset(&taken, GUARDIAN_GONE);
     sigprocmask(SIG_SETMASK, &taken, NULL);
-    l->signals = high_fd(signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
+    l->signals = child_fd_high(signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK), FD_LEAST);
     if (l->signals < 0 || fcntl(l->in, F_SETFL, O_NONBLOCK) ||
         fcntl(l->out, F_SETFL, O_NONBLOCK)) {
         error_set_errno(err, RDD_E_IO, errno, "the executor cannot use its descriptors");

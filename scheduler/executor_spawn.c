@@ -1,52 +1,24 @@
 #include "executor_spawn.h"
 
+#include "child.h"
 #include "clock.h"
 #include "conf.h"
 #include "crash.h"
 #include "entry.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 enum {
-    FD_LEAST = 3,
     SOCKET_BUFFER = 1 << 20,
-    LOOK_AGAIN_MS = 5,
     READS_MAX = 256,     /* before the clock is looked at */
     GUARDIAN_WAIT_S = 6, /* for a guardian that was told to end its executor: the kernel has to */
 };
 
 /* -- Starting ---------------------------------------------------------------------------------- */
-
-/* The driver may have closed its standard descriptors: stay clear of them. */
-static int high_fd(int fd)
-{
-    if (fd < 0 || fd >= FD_LEAST)
-        return fd;
-    int high = fcntl(fd, F_DUPFD_CLOEXEC, FD_LEAST);
-    close(fd);
-    return high;
-}
-
-/* [0] the driver's, does not block; [1] the executor's. */
-static int open_pair(int fds[2])
-{
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
-        return -1;
-    int size = SOCKET_BUFFER; /* as far as the system allows */
-    for (int i = 0; i < 2; i++) {
-        setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-        fds[i] = high_fd(fds[i]);
-    }
-    return fds[0] < 0 || fds[1] < 0 ? -1 : fcntl(fds[0], F_SETFL, O_NONBLOCK);
-}
 
 /* Nothing of the driver's is inherited but stderr: descriptors, blocked and ignored signals. */
 static int spawn(pid_t *ret, int in_fd, int out_fd, char **argv, char **environment)
@@ -59,14 +31,7 @@ static int spawn(pid_t *ret, int in_fd, int out_fd, char **argv, char **environm
     posix_spawn_file_actions_addclosefrom_np(&files, 3);
 #endif
     posix_spawnattr_t how;
-    posix_spawnattr_init(&how);
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&how, &none);
-    posix_spawnattr_setsigdefault(&how, &all);
-    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                       POSIX_SPAWN_SETSID);
+    child_attributes(&how, POSIX_SPAWN_SETSID);
     int error = posix_spawn(ret, entry_exec_path(), &files, &how, argv, environment);
     posix_spawnattr_destroy(&how);
     posix_spawn_file_actions_destroy(&files);
@@ -112,9 +77,12 @@ int executor_spawn(executor_child *ret, rdd_error *err)
     CLEANUP(freep) char *work = NULL;
     CLEANUP(freep) char *list = NULL;
     CLEANUP(freep) char **environment = make_environment(&work, &list);
-    int error = !environment                         ? ENOMEM
-                : open_pair(to) || open_pair(from) ? errno
-                                                   : spawn(&c.pid, to[1], from[1], argv, environment);
+    int error = environment ? 0 : ENOMEM;
+    if (!error && (child_socket(to, CHILD_FD_LEAST, SOCKET_BUFFER) ||
+                   child_socket(from, CHILD_FD_LEAST, SOCKET_BUFFER)))
+        error = errno;
+    if (!error)
+        error = spawn(&c.pid, to[1], from[1], argv, environment);
     closep(&to[1]);
     closep(&from[1]);
     if (error) {
@@ -129,17 +97,6 @@ int executor_spawn(executor_child *ret, rdd_error *err)
 }
 
 /* -- Its end ----------------------------------------------------------------------------------- */
-
-/* Whether the child is still ours to wait for: a program may reap all children, or ignore
- * SIGCHLD. */
-static bool is_ours(pid_t pid, bool *ret_ended)
-{
-    siginfo_t info = { 0 };
-    if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT))
-        return false;
-    *ret_ended = info.si_pid == pid;
-    return true;
-}
 
 /* Reads what still comes; false when the channel has ended: then the supervisor has. */
 static bool read_on(int fd)
@@ -156,13 +113,9 @@ static bool read_on(int fd)
 static bool wait_for_end(const executor_child *c, uint64_t patience_ns)
 {
     uint64_t deadline = clock_now_ns() + patience_ns;
-#ifdef SYS_pidfd_open
-    CLEANUP(closep) int pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
-#else
-    int pidfd = -1;
-#endif
+    CLEANUP(closep) int pidfd = child_pidfd(c->pid);
     for (;;) {
-        bool ended = false, gone = !is_ours(c->pid, &ended) || ended, talks = read_on(c->in_fd);
+        bool ended = false, gone = !child_is_ours(c->pid, &ended) || ended, talks = read_on(c->in_fd);
         if (gone && !talks)
             return true;
         int left_ms = clock_poll_ms(clock_now_ns(), deadline);
@@ -170,8 +123,8 @@ static bool wait_for_end(const executor_child *c, uint64_t patience_ns)
             return false;
         struct pollfd polls[] = { { .fd = talks ? c->in_fd : -1, .events = POLLIN },
                                   { .fd = gone ? -1 : pidfd, .events = POLLIN } };
-        bool polled = gone || pidfd >= 0 || left_ms < LOOK_AGAIN_MS;
-        poll(polls, ARRAY_SIZE(polls), polled ? left_ms : LOOK_AGAIN_MS);
+        bool polled = gone || pidfd >= 0 || left_ms < CHILD_LOOK_MS;
+        poll(polls, ARRAY_SIZE(polls), polled ? left_ms : CHILD_LOOK_MS);
     }
 }
 
@@ -190,22 +143,15 @@ void executor_end(executor_child *c, uint64_t patience_ns, char *text, size_t si
     closep(&c->out_fd);
     snprintf(text, size, "its process is gone");
     bool over = wait_for_end(c, patience_ns), ended;
-    if (!over && is_ours(c->pid, &ended) && !ended) {
+    if (!over && child_is_ours(c->pid, &ended) && !ended) {
         kill(c->pid, SIGQUIT);
         wait_for_end(c, GUARDIAN_WAIT_S * NS_PER_S);
     }
     closep(&c->in_fd);
-    if (!is_ours(c->pid, &ended))
+    if (!child_is_ours(c->pid, &ended))
         return;
-    /* Not reaped yet, so the number is not anybody else's. */
-    kill(-c->pid, SIGKILL);
-    kill(c->pid, SIGKILL);
     int status;
-    pid_t pid;
-    do
-        pid = waitpid(c->pid, &status, 0);
-    while (pid < 0 && errno == EINTR);
-    if (pid == c->pid)
+    if (child_kill(c->pid, &status))
         describe(status, text, size);
     c->pid = 0;
 }

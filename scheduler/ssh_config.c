@@ -1,16 +1,16 @@
 #include "ssh_config.h"
 
+#include "child.h"
 #include "clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
-enum { PATIENCE_S = 2, OUTPUT_MAX = 1 << 20, FD_LEAST = 3 };
+enum { PATIENCE_S = 2, OUTPUT_MAX = 1 << 20 };
 
 /* -- The program ------------------------------------------------------------------------------- */
 
@@ -31,41 +31,17 @@ static int spawn(pid_t *ret, int out_fd, int errors_fd, const char *const *argv)
     posix_spawn_file_actions_addclosefrom_np(&files, 3);
 #endif
     posix_spawnattr_t how;
-    posix_spawnattr_init(&how);
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&how, &none);
-    posix_spawnattr_setsigdefault(&how, &all);
-    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                       POSIX_SPAWN_SETSID);
+    child_attributes(&how, POSIX_SPAWN_SETSID);
     int error = posix_spawnp(ret, argv[0], &files, &how, (char *const *)argv, environ);
     posix_spawnattr_destroy(&how);
     posix_spawn_file_actions_destroy(&files);
     return error;
 }
 
-/* Both ends clear of standard descriptors that the program may have closed. */
-static int open_pipe(int fds[2])
-{
-    if (pipe2(fds, O_CLOEXEC))
-        return errno;
-    for (int i = 0; i < 2; i++) {
-        if (fds[i] >= FD_LEAST)
-            continue;
-        int high = fcntl(fds[i], F_DUPFD_CLOEXEC, FD_LEAST);
-        close(fds[i]);
-        fds[i] = high;
-    }
-    return fds[0] < 0 || fds[1] < 0 ? EMFILE : 0;
-}
-
 static int start(child *c, const char *const *argv)
 {
     int out[2] = { -1, -1 }, errors[2] = { -1, -1 };
-    int error = open_pipe(out);
-    if (!error)
-        error = open_pipe(errors);
+    int error = child_pipe(out, CHILD_FD_LEAST) || child_pipe(errors, CHILD_FD_LEAST) ? errno : 0;
     if (!error)
         error = spawn(&c->pid, out[1], errors[1], argv);
     closep(&out[1]);

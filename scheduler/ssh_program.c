@@ -1,16 +1,14 @@
 #include "ssh_program.h"
 
+#include "child.h"
 #include "clock.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 /* A child in this memory, as posix_spawn() makes it. The thread sanitizer knows copies alone; plan->error
@@ -21,46 +19,14 @@ enum { CLONE_HOW = SIGCHLD };
 enum { CLONE_HOW = CLONE_VM | CLONE_VFORK | SIGCHLD };
 #endif
 
-enum { FD_LEAST = 3, SOCKET_BUFFER = 1 << 20, LOOK_AGAIN_MS = 5, STACK_SIZE = 64 << 10 };
+enum { SOCKET_BUFFER = 1 << 20, STACK_SIZE = 64 << 10 };
 
 /* -- Descriptors ------------------------------------------------------------------------------- */
-
-/* The driver may have closed its standard descriptors: stay clear of them. */
-static int high_fd(int fd)
-{
-    if (fd < 0 || fd >= FD_LEAST)
-        return fd;
-    int high = fcntl(fd, F_DUPFD_CLOEXEC, FD_LEAST);
-    close(fd);
-    return high;
-}
-
-/* [0] is ours and does not block. */
-static int open_socket(int fds[2])
-{
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
-        return -1;
-    int size = SOCKET_BUFFER; /* as far as the system allows */
-    for (int i = 0; i < 2; i++) {
-        setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-        fds[i] = high_fd(fds[i]);
-    }
-    return fds[0] < 0 || fds[1] < 0 ? -1 : fcntl(fds[0], F_SETFL, O_NONBLOCK);
-}
-
-static int open_pipe(int fds[2])
-{
-    if (pipe2(fds, O_CLOEXEC))
-        return -1;
-    for (int i = 0; i < 2; i++)
-        fds[i] = high_fd(fds[i]);
-    return fds[0] < 0 || fds[1] < 0 ? -1 : fcntl(fds[0], F_SETFL, O_NONBLOCK);
-}
 
 int ssh_program_open_log(ssh_program *p, rdd_error *err)
 {
     int fds[2] = { -1, -1 };
-    int failed = open_pipe(fds);
+    int failed = child_pipe(fds, CHILD_FD_LEAST);
     p->log_fd = fds[0];
     p->log_write_fd = fds[1];
     return failed ? error_set_errno(err, RDD_E_IO, errno, "no pipe for the ssh program") : 0;
@@ -125,7 +91,10 @@ static pid_t start_child(child_plan *plan)
 int ssh_program_start(ssh_program *p, char **argv, rdd_error *err)
 {
     int data[2] = { -1, -1 }, errors[2] = { -1, -1 };
-    int failed = open_socket(data) || open_pipe(errors) ? errno : 0;
+    int failed = child_socket(data, CHILD_FD_LEAST, SOCKET_BUFFER) ||
+                         child_pipe(errors, CHILD_FD_LEAST)
+                     ? errno
+                     : 0;
     child_plan plan = { .argv = argv, .data_fd = data[1], .errors_fd = errors[1],
                         .parent = getpid() };
     pid_t pid = failed ? -1 : start_child(&plan);
@@ -155,28 +124,13 @@ static int close_fd(int *fd)
     return *fd = -1;
 }
 
-/* Whether the child is still ours to wait for: a program may reap all children, or ignore
- * SIGCHLD. */
-static bool is_ours(pid_t pid, bool *ret_ended)
-{
-    siginfo_t info = { 0 };
-    if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT))
-        return false;
-    *ret_ended = info.si_pid == pid;
-    return true;
-}
-
 static void wait_for_end(pid_t pid, uint64_t deadline_ns, bool *ret_ended)
 {
-#ifdef SYS_pidfd_open
-    CLEANUP(closep) int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-#else
-    int pidfd = -1;
-#endif
-    while (is_ours(pid, ret_ended) && !*ret_ended && clock_now_ns() < deadline_ns) {
+    CLEANUP(closep) int pidfd = child_pidfd(pid);
+    while (child_is_ours(pid, ret_ended) && !*ret_ended && clock_now_ns() < deadline_ns) {
         struct pollfd p = { .fd = pidfd, .events = POLLIN };
         int left_ms = clock_poll_ms(clock_now_ns(), deadline_ns);
-        poll(&p, 1, pidfd >= 0 || left_ms < LOOK_AGAIN_MS ? left_ms : LOOK_AGAIN_MS);
+        poll(&p, 1, pidfd >= 0 || left_ms < CHILD_LOOK_MS ? left_ms : CHILD_LOOK_MS);
     }
 }
 
@@ -187,17 +141,8 @@ int ssh_program_end(ssh_program *p, uint64_t deadline_ns, bool *ret_killed)
     close_fd(&p->data_fd);
     if (p->pid) {
         wait_for_end(p->pid, deadline_ns, &ended);
-        if (is_ours(p->pid, &ended)) {
-            /* Not reaped yet, so the number is not anybody else's. */
-            kill(-p->pid, SIGKILL);
-            kill(p->pid, SIGKILL);
-            pid_t pid;
-            do
-                pid = waitpid(p->pid, &status, 0);
-            while (pid < 0 && errno == EINTR);
-            if (pid != p->pid)
-                status = -1;
-        }
+        if (child_is_ours(p->pid, &ended) && !child_kill(p->pid, &status))
+            status = -1;
         p->pid = 0;
     }
     close_fd(&p->errors_fd);
