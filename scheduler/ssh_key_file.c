@@ -5,9 +5,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-static size_t read_file(const char *path, char *text, size_t size)
+size_t ssh_key_file_text(const char *path, char *text, size_t size)
 {
-    CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     size_t used = 0;
     ssize_t n;
     while (fd >= 0 && used < size - 1 && (n = read(fd, text + used, size - 1 - used)) > 0)
@@ -70,15 +70,14 @@ static size_t unwrap(const char *text, const char *end, unsigned char *out)
     return base64_decode(joined, used, out, &size) ? size : 0;
 }
 
-static void read_private(const char *path, ssh_key_file *k)
+void ssh_key_file_parse(const char *text, ssh_key_file *k)
 {
     static const char openssh[] = "-----BEGIN OPENSSH PRIVATE KEY-----";
-    CLEANUP(freep) char *text = malloc(SSH_KEY_FILE_MAX);
-    CLEANUP(freep) unsigned char *data = malloc(SSH_KEY_FILE_MAX);
-    if (!text || !data || !read_file(path, text, SSH_KEY_FILE_MAX))
-        return;
     const char *begin = strstr(text, openssh);
     if (begin) {
+        CLEANUP(freep) unsigned char *data = malloc(strlen(begin) + 1);
+        if (!data)
+            return;
         begin += strlen(openssh);
         const char *end = strstr(begin, "-----END");
         k->readable = end && read_openssh(k, data, unwrap(begin, end, data));
@@ -90,6 +89,13 @@ static void read_private(const char *path, ssh_key_file *k)
         snprintf(k->type, sizeof k->type, "ssh-rsa");
 }
 
+static void read_private(const char *path, ssh_key_file *k)
+{
+    CLEANUP(freep) char *text = malloc(SSH_KEY_FILE_MAX);
+    if (text && ssh_key_file_text(path, text, SSH_KEY_FILE_MAX))
+        ssh_key_file_parse(text, k);
+}
+
 static void read_public(const char *path, ssh_key_file *k)
 {
     char name[4096];
@@ -97,7 +103,7 @@ static void read_public(const char *path, ssh_key_file *k)
     CLEANUP(freep) unsigned char *data = malloc(SSH_KEY_FILE_MAX);
     int n = snprintf(name, sizeof name, "%s.pub", path);
     if (!text || !data || n < 0 || (size_t)n >= sizeof name ||
-        !read_file(name, text, SSH_KEY_FILE_MAX))
+        !ssh_key_file_text(name, text, SSH_KEY_FILE_MAX))
         return;
     const char *at = text + strcspn(text, " \t\r\n");
     at += strspn(at, " \t");

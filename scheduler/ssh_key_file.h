@@ -1,6 +1,6 @@
 /* ssh_key_file.h: what a private key's file says about itself without its passphrase: the public half,
  * and whether there is a passphrase. Used by transport_libssh2_login.c to match files with an agent's
- * keys and to leave out what cannot work. */
+ * keys and to leave out what cannot work, and by ssh_key_kind.c. */
 #ifndef RDD_SSH_KEY_FILE_H
 #define RDD_SSH_KEY_FILE_H
 
@@ -15,6 +15,12 @@ typedef struct ssh_key_file {
     size_t blob_size; /* 0: not known */
     unsigned char blob[SSH_KEY_BLOB_MAX];
 } ssh_key_file;
+
+/* Its text as far as it fits, with a NUL behind; how much that is, 0 when there is none to be read. */
+size_t ssh_key_file_text(const char *path, char *text, size_t size);
+
+/* What the text of a private key says; *ret begins as all zeros. */
+void ssh_key_file_parse(const char *text, ssh_key_file *ret);
 
 /* Reads `path`, and `path`.pub when the file itself does not have the public half in the clear. */
 void ssh_key_file_read(const char *path, ssh_key_file *ret);

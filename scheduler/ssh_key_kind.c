@@ -1,8 +1,8 @@
 #include "ssh_key_kind.h"
 
 #include "base64.h"
+#include "ssh_key_file.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,20 +20,6 @@ static ssh_key_kind kind_of(const char *name, size_t size)
             !memcmp(name, NAMES[i].begin, strlen(NAMES[i].begin)))
             return NAMES[i].kind;
     return SSH_KEY_UNKNOWN;
-}
-
-/* The first bytes of a file, with a NUL behind them. False: there is no such file to be read. */
-static bool read_beginning(const char *path, char text[LOOK_SIZE + 1])
-{
-    CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return false;
-    size_t size = 0;
-    for (ssize_t got; size < LOOK_SIZE; size += (size_t)got)
-        if ((got = read(fd, text + size, LOOK_SIZE - size)) <= 0)
-            break;
-    text[size] = 0;
-    return size > 0;
 }
 
 /* "type base64 comment" */
@@ -55,41 +41,12 @@ static size_t decode_body(const char *text, unsigned char bytes[LOOK_SIZE])
     return base64_decode(packed, size / 4 * 4, bytes, &made) ? made : 0;
 }
 
-static uint32_t big_u32(const unsigned char *at)
+static ssh_key_kind look_at_openssh(const char *text)
 {
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-/* Moves over a sized string; NULL past the end. */
-static const unsigned char *next_sized(const unsigned char **at, const unsigned char *end,
-                                       uint32_t *ret_size)
-{
-    if (end - *at < 4)
-        return NULL;
-    const unsigned char *data = *at + 4;
-    *ret_size = big_u32(*at);
-    if (*ret_size > (size_t)(end - data))
-        return NULL;
-    *at = data + *ret_size;
-    return data;
-}
-
-/* "openssh-key-v1\0", cipher, kdf, its options, how many keys, the public key: its type first. */
-static ssh_key_kind look_at_openssh(const unsigned char *bytes, size_t size)
-{
-    static const char magic[] = "openssh-key-v1";
-    const unsigned char *at = bytes + sizeof magic, *end = bytes + size;
-    uint32_t skipped, name_size = 0;
-    if (size < sizeof magic || memcmp(bytes, magic, sizeof magic) != 0)
-        return SSH_KEY_UNKNOWN;
-    for (int i = 0; i < 3; i++)
-        if (!next_sized(&at, end, &skipped))
-            return SSH_KEY_UNKNOWN;
-    if (end - at < 8)
-        return SSH_KEY_UNKNOWN;
-    at += 8; /* the count, and the size of the key, which may go on behind what was read */
-    const unsigned char *name = next_sized(&at, end, &name_size);
-    return name ? kind_of((const char *)name, name_size) : SSH_KEY_UNKNOWN;
+    CLEANUP(freep) ssh_key_file *key = calloc(1, sizeof *key);
+    if (key)
+        ssh_key_file_parse(text, key);
+    return key ? kind_of(key->type, strlen(key->type)) : SSH_KEY_UNKNOWN;
 }
 
 /* PKCS #8: the algorithm's number is among the first bytes. */
@@ -123,24 +80,26 @@ static ssh_key_kind look_at_private(const char *text)
         return SSH_KEY_DSA;
     if (!body)
         return SSH_KEY_UNKNOWN;
-    size_t size = decode_body(body + 1, bytes);
     if (!strncmp(header, "OPENSSH PRIVATE KEY", 19))
-        return look_at_openssh(bytes, size);
-    return strncmp(header, "PRIVATE KEY", 11) == 0 ? look_at_pkcs8(bytes, size) : SSH_KEY_UNKNOWN;
+        return look_at_openssh(text);
+    if (strncmp(header, "PRIVATE KEY", 11) != 0)
+        return SSH_KEY_UNKNOWN;
+    return look_at_pkcs8(bytes, decode_body(body + 1, bytes));
 }
 
 ssh_key_look ssh_key_look_at(const char *path)
 {
-    char text[LOOK_SIZE + 1], beside[4096];
+    CLEANUP(freep) char *text = malloc(SSH_KEY_FILE_MAX);
+    char beside[4096];
     ssh_key_look found = { 0 };
-    if (read_beginning(path, text)) {
+    if (text && ssh_key_file_text(path, text, SSH_KEY_FILE_MAX)) {
         found = look_at_public(text);
         if (found.kind == SSH_KEY_UNKNOWN)
             found.kind = look_at_private(text);
     }
-    if (found.kind == SSH_KEY_UNKNOWN &&
+    if (found.kind == SSH_KEY_UNKNOWN && text &&
         snprintf(beside, sizeof beside, "%s.pub", path) < (int)sizeof beside &&
-        read_beginning(beside, text))
+        ssh_key_file_text(beside, text, SSH_KEY_FILE_MAX))
         found = look_at_public(text);
     /* id_x-cert.pub stands beside id_x, and beside id_x.pub. */
     size_t size = strlen(path);
