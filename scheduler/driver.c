@@ -77,6 +77,20 @@ static driver_job *find_job(driver *d, uint32_t id)
     return j;
 }
 
+/* Calls `act` for all jobs there are, not under the mutex: it may wait for the thread, or end them. */
+static void each_job(driver *d, void (*act)(driver *d, uint32_t id, const rdd_error *cause),
+                     const rdd_error *cause)
+{
+    CLEANUP(buf_release) buf ids = { 0 };
+    pthread_mutex_lock(&d->mutex);
+    for (driver_job *j = d->jobs; j; j = j->next)
+        buf_u32(&ids, j->id);
+    pthread_mutex_unlock(&d->mutex);
+    reader r = reader_over(ids.data, ids.size);
+    while (reader_left(&r))
+        act(d, reader_u32(&r), cause);
+}
+
 static void cancel_job(driver *d, uint32_t id, const rdd_error *cause)
 {
     event *e = event_new(EVENT_JOB_CANCEL);
@@ -222,14 +236,7 @@ static void fail_without_executors(driver *d)
         return;
     if (d->gone > 1)
         error_prefix(&why, "none of %u executors is left; the first to go: ", d->gone);
-    CLEANUP(buf_release) buf ids = { 0 };
-    pthread_mutex_lock(&d->mutex);
-    for (driver_job *j = d->jobs; j; j = j->next)
-        buf_u32(&ids, j->id);
-    pthread_mutex_unlock(&d->mutex);
-    reader r = reader_over(ids.data, ids.size);
-    while (reader_left(&r))
-        fail_job(d, reader_u32(&r), &why);
+    each_job(d, fail_job, &why);
 }
 
 static void handle(driver *d, event *e)
@@ -400,14 +407,7 @@ int driver_run(driver *d, driver_job *job, rdd_error *err)
 
 void driver_cancel_all(driver *d, const rdd_error *cause)
 {
-    CLEANUP(buf_release) buf ids = { 0 }; /* not under the mutex: posting may wait for the thread */
-    pthread_mutex_lock(&d->mutex);
-    for (driver_job *j = d->jobs; j; j = j->next)
-        buf_u32(&ids, j->id);
-    pthread_mutex_unlock(&d->mutex);
-    reader r = reader_over(ids.data, ids.size);
-    while (reader_left(&r))
-        cancel_job(d, reader_u32(&r), cause);
+    each_job(d, cancel_job, cause);
 }
 
 bool driver_is_busy(driver *d)

@@ -248,7 +248,7 @@ static bool move_locked(executor *e, connection *c, bool readable)
 }
 
 /* Waits for the link, the wake-up, the deadline. True when the link has something. */
-static bool wait_for_link(executor *e, connection *c, bool want_write, uint64_t deadline)
+static bool wait_for_link(executor *e, bool want_write, uint64_t deadline)
 {
     struct pollfd polls[LINK_POLL_MAX + 1];
     size_t count = e->link->ops->poll(e->link, polls, want_write);
@@ -256,7 +256,7 @@ static bool wait_for_link(executor *e, connection *c, bool want_write, uint64_t 
     poll(polls, count + 1, count ? clock_poll_ms(clock_now_ns(), deadline) : 0);
     uint64_t woken;
     ssize_t drained = polls[count].revents ? read(e->wake_fd, &woken, sizeof woken) : 0;
-    (void)drained, (void)c;
+    (void)drained;
     bool any = !count;
     for (size_t i = 0; i < count; i++)
         any = any || polls[i].revents;
@@ -279,7 +279,7 @@ static bool turn(executor *e, connection *c, bool *readable)
     read_errors(e);
     if (!goes_on || backend_is_stopping(e->backend))
         return false;
-    *readable = wait_for_link(e, c, output, deadline) || more;
+    *readable = wait_for_link(e, output, deadline) || more;
     return true;
 }
 
@@ -295,7 +295,7 @@ static void say_bye(executor *e, connection *c)
         io = read_some(e, c);
         read_errors(e);
         if (io == CHANNEL_WAITING)
-            wait_for_link(e, c, channel_has_output(ch), deadline);
+            wait_for_link(e, channel_has_output(ch), deadline);
     }
     log_lines(e, c);
 }
