@@ -70,21 +70,21 @@ start_clean()
         dead) "$testbed" revive "$name" ;;
         cut) "$testbed" heal "$name" ;;
         esac
-        [ -z "$("$testbed" ps "$name")" ] || "$testbed" exec "$name" pkill -KILL -u node || :
-        "$testbed" exec "$name" sh -c 'rm -rf /tmp/* /tmp/.[!.]* /var/tmp/* /dev/shm/*'
     done < <("$testbed" list)
+    nothing_is_left && return
+    on n1,n2,n3 sh -c 'pkill -KILL -u node; rm -rf /tmp/* /tmp/.[!.]* /var/tmp/* /dev/shm/*
+        cd /home/node/.cache/rdd && rm -rf tmp-* use/* work/*' 2>/dev/null || :
 }
 
 # Of files, the program and its libraries may stay, in the cache.
 leftovers()
 {
-    local name
-    for name in n1 n2 n3; do
-        "$testbed" ps $name
-        "$testbed" files $name | grep -vxE '/home/node/\.cache(/rdd(/[^ ]*)?)?' |
-            grep -vxFf "${KEPT:-/dev/null}"
-        "$testbed" files $name | grep -E '/\.cache/rdd/.*(\.tmp|\.t\.|\.part|/tmp-)'
-    done
+    "$testbed" ps n1,n2,n3
+    "$testbed" files n1,n2,n3 | awk -v cache=/home/node/.cache/rdd '
+        BEGIN { split("bundles files use work", parts)
+            kept["/home/node/.cache"] = kept[cache] = 1
+            for (i in parts) kept[cache "/" parts[i]] = 1 }
+        !($2 in kept) && index($2, cache "/bundles/") != 1 && index($2, cache "/files/") != 1'
 }
 
 nothing_is_left()
@@ -101,7 +101,7 @@ nodes_are_clean()
     fi
 }
 
-# on NODE COMMAND…: as root, there.
+# on NODES COMMAND…: as root, there.
 on()
 {
     "$testbed" exec "$@"
@@ -142,22 +142,16 @@ waiting()
     [ "$(grep -c 'partition [0-9]* waits' "$err")" -ge "$1" ]
 }
 
-# go NODE…
+# go NODES: partitions that wait there go on.
 go()
 {
-    local name
-    for name; do
-        on "$name" touch /tmp/rdd-go
-    done
+    on "$1" touch /tmp/rdd-go
 }
 
-# go_on NODE…: takes the signs away again.
+# tidy_up: takes the signs away again.
 tidy_up()
 {
-    local name
-    for name in n1 n2 n3; do
-        on $name rm -f /tmp/rdd-go
-    done
+    on n1,n2,n3 rm -f /tmp/rdd-go
 }
 
 # running NODE NAME: prints the pids there of processes of that name.
@@ -169,6 +163,22 @@ running()
 runs()
 {
     [ -n "$(running "$1" "$2")" ]
+}
+
+# signal_on NODE SIGNAL NAME: to the processes there of that name; there must be some.
+signal_on()
+{
+    on "$1" pkill "-$2" -x "$3" && return
+    echo "no $3 on $1, but:"
+    "$testbed" ps "$1"
+    return 1
+}
+
+# A start on a node removes what executors that were killed there have left. (It does so beside its
+# work, and not longer than that takes.)
+swept()
+{
+    "$testbed" run "$jobs" numbers 12 0 --master "$NODES" >/dev/null && nothing_is_left
 }
 
 # A server that all machines reach; gives $url. stop_server ends it.

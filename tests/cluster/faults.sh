@@ -17,8 +17,8 @@ case_kill_a_worker()
     calm
     for transport in "${TRANSPORTS[@]}"; do
         begin_wait --conf ssh.transport=$transport
-        on n2 pkill -KILL -x rdd-worker
-        go n1 n2 n3
+        signal_on n2 KILL rdd-worker
+        go n1,n2,n3
         ends_with 0
         same calm "$out"
         says "$err" '[n2] rdd: worker was killed by signal 9 (SIGKILL)' 'a new one is started'
@@ -32,13 +32,14 @@ case_kill_a_supervisor()
     calm
     for transport in "${TRANSPORTS[@]}"; do
         begin_wait --conf ssh.transport=$transport
-        on n2 pkill -KILL -x rdd-supervisor
-        go n1 n2 n3
+        signal_on n2 KILL rdd-supervisor
+        go n1,n2,n3
         ends_with 0
         same calm "$out"
         says "$err" n2
         tidy_up
     done
+    until_true 30 swept
 }
 
 # The workers of a supervisor that is gone end too, while the node's others go on.
@@ -49,7 +50,7 @@ case_kill_the_session()
     for transport in "${TRANSPORTS[@]}"; do
         begin_wait --conf ssh.transport=$transport
         on n3 pkill -KILL -f '^sshd: node'
-        go n1 n2 n3
+        go n1,n2,n3
         ends_with 0
         same calm "$out"
         tidy_up
@@ -63,8 +64,8 @@ case_a_supervisor_that_hangs()
     calm
     for transport in "${TRANSPORTS[@]}"; do
         begin_wait --conf ssh.transport=$transport "${SOON[@]}"
-        on n1 pkill -STOP -x rdd-supervisor
-        go n1 n2 n3
+        signal_on n1 STOP rdd-supervisor
+        go n1,n2,n3
         ends_with 0
         same calm "$out"
         on n1 pkill -CONT -x rdd-supervisor || : # its session's end may have ended it
@@ -89,7 +90,7 @@ case_cut_a_link()
         begin_wait --conf ssh.transport=$transport "${SOON[@]}"
         "$testbed" cut n2
         until_true 10 no_executor_on n2
-        go n1 n2 n3
+        go n1,n2,n3
         ends_with 0
         same calm "$out"
         "$testbed" heal n2
@@ -110,7 +111,7 @@ case_cut_and_heal()
     for transport in "${TRANSPORTS[@]}"; do
         begin_wait --conf ssh.transport=$transport --event-log events
         "$testbed" cut n3
-        go n1 n2
+        go n1,n2
         "$testbed" heal n3
         go n3
         ends_with 0
@@ -120,7 +121,7 @@ case_cut_and_heal()
     done
 }
 
-# A node that comes back gets work again: two of three must wait for it.
+# A node that comes back gets work again.
 case_kill_and_revive_a_node()
 {
     local transport
@@ -130,11 +131,12 @@ case_kill_and_revive_a_node()
         "$testbed" kill n2
         "$testbed" revive n2
         until_true 30 runs n2 rdd-worker
-        go n1 n2 n3
+        go n1,n2,n3
         ends_with 0
         same calm "$out"
         tidy_up
     done
+    until_true 30 swept
 }
 
 # As when the power fails: not a word comes from it.
@@ -146,12 +148,13 @@ case_a_node_without_power()
         begin_wait --conf ssh.transport=$transport "${SOON[@]}"
         "$testbed" cut n1
         "$testbed" kill n1
-        go n2 n3
+        go n2,n3
         ends_with 0
         same calm "$out"
         "$testbed" revive n1
         tidy_up
     done
+    until_true 30 swept
 }
 
 # Nodes are added to the file and taken out of it while a job runs.
@@ -167,7 +170,7 @@ case_a_hosts_file_that_changes()
     until_true 10 grep -q 'hosts has changed and is not used' "$err"
     printf '4/n2\n4/n3 # n1 goes\n' >hosts
     until_true 10 grep -q 'n1: is not in the hosts file any more' "$err"
-    go n1 n2 n3
+    go n1,n2,n3
     ends_with 0
     same calm "$out"
     tidy_up
@@ -186,6 +189,7 @@ case_all_nodes_are_lost()
     for name in n1 n2 n3; do
         "$testbed" revive $name
     done
+    until_true 30 swept
 }
 
 # -- The driver ------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ case_lines_of_nodes()
     for transport in "${TRANSPORTS[@]}"; do
         begin "$jobs" wait 6 --master "$NODES" --conf ssh.transport=$transport
         until_true 30 waiting 6
-        go n1 n2 n3
+        go n1,n2,n3
         ends_with 0
         says "$err" '[n1] partition ' '[n2] partition ' '[n3] partition '
         tidy_up
