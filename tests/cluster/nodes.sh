@@ -10,7 +10,7 @@ fails_on()
     local node=$1 transport=$2
     shift 2
     cluster 1 "$jobs" numbers 4 0 --master "ssh://$node" --conf ssh.transport=$transport \
-        --conf nodes.wait=5s
+        --conf nodes.wait=${PATIENCE:-5s}
     tail -n 1 "$err" >last
     says last 'jobs: ' "$node" "$@"
     [ "$(grep -c '^jobs: ' "$err")" -eq 1 ]
@@ -122,7 +122,7 @@ case_a_key_that_is_refused()
 
 case_nobody_listens()
 {
-    local transport
+    local transport PATIENCE=1s
     "$testbed" kill n2
     for transport in "${TRANSPORTS[@]}"; do
         fails_on n2 $transport
