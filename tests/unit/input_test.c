@@ -345,6 +345,7 @@ static void damaged_archives_are_errors(void **state)
 {
     (void)state;
     enum { HEADER = 20 }; /* some bits of a header, a time say, change nothing */
+    int found = 0;
     for (size_t i = 0; i < ARRAY_SIZE(archives); i++) {
         CLEANUP(freep) char *text = random_text(30000);
         CLEANUP(buf_release) buf stored = { 0 };
@@ -359,11 +360,19 @@ static void damaged_archives_are_errors(void **state)
             CLEANUP(buf_release) buf content = { 0 };
             rdd_error err = { 0 };
             assert_int_equal(input_open(&p.base, &p.file, 0, INPUT_END, &in, NULL), 0);
-            assert_int_equal(read_all(in, 4096, &content, &err), RDD_E_INPUT);
-            assert_message(&err, "memory: ", archives[i].what, "byte ");
+            int code = read_all(in, 4096, &content, &err);
             stored.data[at] ^= bit;
+            if (code == 0) { /* a bit that fills up the last byte */
+                assert_int_equal(content.size, 30000);
+                assert_memory_equal(content.data, text, 30000);
+                continue;
+            }
+            found++;
+            assert_int_equal(code, RDD_E_INPUT);
+            assert_message(&err, "memory: ", archives[i].what, "byte ");
         }
     }
+    assert_true(found > 2 * 280);
 }
 
 static void garbage_behind_an_archive_is_an_error(void **state)
