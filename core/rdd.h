@@ -405,6 +405,18 @@ typedef struct rdd_no_env { char rdd_unused_; } rdd_no_env;
 #define RDD_BODY_ RDD_UNUSED_ static inline
 #endif
 
+/* Before a loop over a batch that ends when rdd_stop_ is set, and where it never is: the compiler then
+ * knows that it stays so in a body that calls nothing, and the loop does not ask again. */
+#define RDD_MAY_GO_ON_(task)  \
+    if ((task)->rdd_stop_)    \
+        return 0;             \
+    RDD_UNROLL_
+#if defined __GNUC__ && !defined __clang__
+#define RDD_UNROLL_ _Pragma("GCC unroll 4")
+#else
+#define RDD_UNROLL_
+#endif
+
 /* The static operator, its handle `name`, its binding of an env, and its registration. */
 #define RDD_OPERATOR_(name, KIND, handle, in, in2, out, Env, env)                            \
     static rdd_op name##_rdd_op = { #name, __FILE__, __LINE__, KIND, in, in2, out, env,      \
@@ -441,6 +453,7 @@ typedef struct rdd_no_env { char rdd_unused_; } rdd_no_env;
         const In *from_ = (const In *)in_;                                                    \
         Out *to_ = (Out *)out_;                                                               \
         size_t i_ = 0;                                                                        \
+        RDD_MAY_GO_ON_(task_)                                                                 \
         while (i_ < count_) {                                                                 \
             to_[i_] = name##_rdd(task_, (const Env *)env_, from_[i_]);                        \
             i_++;                                                                             \
@@ -464,6 +477,7 @@ typedef struct rdd_no_env { char rdd_unused_; } rdd_no_env;
         const In *from_ = (const In *)in_;                                                   \
         In *to_ = (In *)out_;                                                                \
         size_t i_ = 0, kept_ = 0;                                                            \
+        RDD_MAY_GO_ON_(task_)                                                                \
         while (i_ < count_) {                                                                \
             bool keep_ = name##_rdd(task_, (const Env *)env_, from_[i_]);                    \
             to_[kept_] = from_[i_];                                                          \
@@ -523,6 +537,7 @@ typedef struct rdd_no_env { char rdd_unused_; } rdd_no_env;
         const T *from_ = (const T *)in_;                                                        \
         T so_far_ = *(T *)acc_;                                                                 \
         size_t i_ = 0;                                                                          \
+        RDD_MAY_GO_ON_(task_)                                                                   \
         while (i_ < count_) {                                                                   \
             so_far_ = name##_rdd(task_, (const Env *)env_, so_far_, from_[i_]);                 \
             i_++;                                                                               \
@@ -550,6 +565,7 @@ typedef struct rdd_no_env { char rdd_unused_; } rdd_no_env;
     {                                                                                          \
         const In *from_ = (const In *)in_;                                                     \
         size_t i_ = 0;                                                                         \
+        RDD_MAY_GO_ON_(task_)                                                                  \
         while (i_ < count_) {                                                                  \
             name##_rdd(task_, (const Env *)env_, (Acc *)acc_, from_[i_]);                      \
             i_++;                                                                              \
@@ -635,6 +651,7 @@ typedef struct rdd_no_env { char rdd_unused_; } rdd_no_env;
     {                                                                                        \
         const In *from_ = (const In *)in_;                                                   \
         size_t i_ = 0;                                                                       \
+        RDD_MAY_GO_ON_(task_)                                                                \
         while (i_ < count_) {                                                                \
             name##_rdd(task_, (const Env *)env_, from_[i_]);                                 \
             i_++;                                                                            \

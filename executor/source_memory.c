@@ -24,6 +24,7 @@ static int range_next(iterator *it, view *ret)
     size_t count = (size_t)u64_min(self->left, BATCH_MAX);
     int64_t *batch = self->batch;
     uint64_t at = self->at, step = self->step;
+    RDD_UNROLL_
     for (size_t i = 0; i < count; i++, at += step)
         batch[i] = (int64_t)at;
     self->at = at;
