@@ -25,7 +25,8 @@ http_engine *runner_http(runner *r, rdd_error *err)
         return r->http;
     http_engine *engine;
     http_engine_options options = { .fibers = runner_fibers(r, err),
-                                    .seed = (uint64_t)conf_int("debug.seed") };
+                                    .seed = (uint64_t)conf_int("debug.seed"),
+                                    .rest = journal_rest };
     if (!options.fibers || http_engine_new(&engine, &options, err) < 0)
         return NULL;
     pthread_mutex_lock(&r->mutex); /* runner_cancel() looks at it from other threads */

@@ -85,6 +85,8 @@ static void step(http_engine *e, bool sleep)
     if (away > STARVED_NS)
         e->starved += away;
     bool wait = sleep && e->calls && !e->ready.first;
+    if (wait && e->options.rest)
+        e->options.rest();
     exchange *done = wire_step(e->wire, wait ? http_timers_next(&e->timers) : 0);
     uint64_t now = wire_looked_ns(e->wire);
     for (exchange *next; done; done = next) {

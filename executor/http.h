@@ -65,6 +65,7 @@ typedef struct http_engine_options {
     uint64_t seed;      /* of the jitter; each engine of a process draws numbers of its own */
     rdd_str ca_bundle;  /* PEM certificates to trust instead of the system's; none if size is 0.
                          * Outlives the engine. */
+    void (*rest)(void); /* called before the thread sleeps until an answer comes; NULL: nothing */
 } http_engine_options;
 
 /* Cheap: libcurl is loaded with the first call. The thread's SIGPIPE is blocked from then on until

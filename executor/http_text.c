@@ -18,10 +18,15 @@ static size_t scheme_size(rdd_str url)
     return 0;
 }
 
+static bool ends_host(char c)
+{
+    return c == '/' || c == '?' || c == '#' || c == '\\' || !c;
+}
+
 /* Where the host ends that begins at `at`. */
 static size_t host_end(rdd_str url, size_t at)
 {
-    while (at < url.size && !strchr("/?#\\", url.data[at]))
+    while (at < url.size && !ends_host(url.data[at]))
         at++;
     return at;
 }
@@ -30,10 +35,8 @@ static size_t host_end(rdd_str url, size_t at)
 static size_t host_begin(rdd_str url)
 {
     size_t at = scheme_size(url), end = host_end(url, at);
-    for (size_t i = at; i < end; i++)
-        if (url.data[i] == '@')
-            at = i + 1;
-    return at;
+    const char *user = memrchr(url.data + at, '@', end - at);
+    return user ? (size_t)(user - url.data) + 1 : at;
 }
 
 const char *http_url_problem(rdd_str url)

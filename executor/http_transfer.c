@@ -60,7 +60,6 @@ transfer *transfer_new(const transfer_options *options)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->detail);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_AGE_S);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "rdd/" RDD_VERSION);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
@@ -161,12 +160,17 @@ static const char *default_content_type(rdd_str body)
 
 static void write_header_lines(const exchange *x, buf *lines)
 {
-    bool typed = false;
+    bool typed = false, named = false;
     for (size_t i = 0; i < x->header_count; i++) {
         bool type = starts_with(x->headers[i], "Content-Type:");
         typed |= type;
+        named |= !x->without_headers && starts_with(x->headers[i], "User-Agent:");
         if (!x->without_headers || (type && x->body.data))
             add_line(lines, x->headers[i]);
+    }
+    if (!named) { /* libcurl takes longer over CURLOPT_USERAGENT */
+        buf_text(lines, "User-Agent: rdd/" RDD_VERSION);
+        buf_char(lines, 0);
     }
     if (x->idempotency_key.size) {
         buf_text(lines, "Idempotency-Key: ");
@@ -185,9 +189,10 @@ static void write_header_lines(const exchange *x, buf *lines)
 
 static bool set_headers(transfer *t, const exchange *x)
 {
-    bool any = x->header_count || x->idempotency_key.size || has_length(x);
-    if (!any && !t->headers)
+    bool plain = !x->header_count && !x->idempotency_key.size && !has_length(x);
+    if (plain && t->plain_headers)
         return true;
+    t->plain_headers = false;
     CLEANUP(buf_release) buf lines = { 0 };
     write_header_lines(x, &lines);
     if (lines.failed)
@@ -207,6 +212,7 @@ static bool set_headers(transfer *t, const exchange *x)
     }
     buf_append(&t->header_key, lines.data, lines.size);
     curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
+    t->plain_headers = plain && !t->header_key.failed;
     return !t->header_key.failed;
 }
 
@@ -276,7 +282,6 @@ static void set_once(transfer *t, bool once)
     curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, once ? 1L : 0L);
 #endif
 }
-
 
 bool transfer_begin(transfer *t, exchange *x)
 {

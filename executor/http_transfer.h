@@ -37,6 +37,7 @@ typedef struct transfer {
     size_t response_max;
     bool compressed, once;
     buf header_key; /* the lines of `headers`, to see whether they changed */
+    bool plain_headers; /* they are those of a request without any of its own */
     struct curl_slist *headers;
 } transfer;
 

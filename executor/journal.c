@@ -25,6 +25,7 @@ struct run_journal {
     size_t *buckets;   /* 1 + the first call; in order */
     size_t bucket_mask;
     uint64_t next_ordinal;
+    buf call;          /* what is being put together */
 };
 
 static journal_keeper *keeper;
@@ -35,6 +36,14 @@ void journal_set_keeper(journal_keeper *k)
 }
 
 /* -- Entries ----------------------------------------------------------------------------------- */
+
+static buf *empty_buffer(run_journal *j)
+{
+    if (j->call.capacity > JOURNAL_ENTRY_MAX || j->call.failed)
+        buf_release(&j->call);
+    buf_clear(&j->call);
+    return &j->call;
+}
 
 static void put_head(buf *b, int kind, int flags, const journal_call *c)
 {
@@ -181,10 +190,17 @@ void journal_release(run *r)
         return;
     keeper->flush(keeper);
     buf_release(&j->bytes);
+    buf_release(&j->call);
     free(j->calls);
     free(j->buckets);
     free(j);
     r->journal = NULL;
+}
+
+void journal_rest(void)
+{
+    if (keeper && keeper->rest)
+        keeper->rest(keeper);
 }
 
 /* -- Calls ------------------------------------------------------------------------------------- */
@@ -197,11 +213,11 @@ static bool may_send(http_permit *p)
     if (!c->once)
         return true;
     if (!c->asked) {
-        CLEANUP(buf_release) buf b = { 0 };
-        put_head(&b, ENTRY_INTENT, 0, c);
-        if (b.failed)
+        buf *b = empty_buffer(c->run->journal);
+        put_head(b, ENTRY_INTENT, 0, c);
+        if (b->failed)
             return false; /* a later nudge may find memory */
-        c->ticket = keeper->add(keeper, &c->run->id, (rdd_str){ b.size, b.data }, true);
+        c->ticket = keeper->add(keeper, &c->run->id, (rdd_str){ b->size, b->data }, true);
         c->asked = true;
     }
     return keeper->is_kept(keeper, c->ticket);
@@ -209,17 +225,17 @@ static bool may_send(http_permit *p)
 
 static int hash_request(const rdd_http_request *q, journal_call *c, rdd_error *err)
 {
-    CLEANUP(buf_release) buf b = { 0 };
-    buf_sized(&b, q->method.data, q->method.size);
-    buf_sized(&b, q->url.data, q->url.size);
-    put_text(&b, q->body);
-    buf_sized(&b, q->idempotency_key.data, q->idempotency_key.size);
+    buf *b = empty_buffer(c->run->journal);
+    buf_sized(b, q->method.data, q->method.size);
+    buf_sized(b, q->url.data, q->url.size);
+    put_text(b, q->body);
+    buf_sized(b, q->idempotency_key.data, q->idempotency_key.size);
     for (size_t i = 0; i < q->header_count; i++)
-        buf_sized(&b, q->headers[i].data, q->headers[i].size);
-    if (b.failed)
+        buf_sized(b, q->headers[i].data, q->headers[i].size);
+    if (b->failed)
         return error_set_memory(err, "looking into the journal of calls");
-    c->hash[0] = hash_bytes(b.data, b.size, 0);
-    c->hash[1] = hash_bytes(b.data, b.size, 0x6a6f75726e616c);
+    c->hash[0] = hash_bytes(b->data, b->size, 0);
+    c->hash[1] = hash_bytes(b->data, b->size, 0x6a6f75726e616c);
     return 0;
 }
 
@@ -290,19 +306,19 @@ void journal_end(journal_call *c, const rdd_http_response *response)
 {
     if (!c->run || !response->attempts) /* refused: it was not sent */
         return;
-    CLEANUP(buf_release) buf b = { 0 };
-    put_answer(&b, c, response);
-    if (b.size > JOURNAL_ENTRY_MAX && !c->once)
+    buf *b = empty_buffer(c->run->journal);
+    put_answer(b, c, response);
+    if (b->size > JOURNAL_ENTRY_MAX && !c->once)
         return;
-    if (b.size > JOURNAL_ENTRY_MAX) { /* that it was answered is known at least */
+    if (b->size > JOURNAL_ENTRY_MAX) { /* that it was answered is known at least */
         char why[128];
         snprintf(why, sizeof why, "its answer of %zu bytes was too large for the journal; the call is "
                  "not made again", response->body.size);
         rdd_http_response without = { .status = response->status, .attempts = response->attempts,
                                       .error = rdd_str_of(why) };
-        buf_clear(&b);
-        put_answer(&b, c, &without);
+        buf_clear(b);
+        put_answer(b, c, &without);
     }
-    if (!b.failed)
-        keeper->add(keeper, &c->run->id, (rdd_str){ b.size, b.data }, false);
+    if (!b->failed)
+        keeper->add(keeper, &c->run->id, (rdd_str){ b->size, b->data }, false);
 }

@@ -31,6 +31,8 @@ struct journal_keeper {
     bool (*has_room)(journal_keeper *k);
     /* A task has ended: what was added goes now. */
     void (*flush)(journal_keeper *k);
+    /* The slot is about to wait for answers; NULL when that is no reason for anything. */
+    void (*rest)(journal_keeper *k);
     bool resumed; /* a first attempt may find something, too */
 };
 
@@ -53,5 +55,8 @@ int journal_begin(run *r, uint32_t node, const rdd_http_request *request, arena 
 void journal_end(journal_call *c, const rdd_http_response *response);
 
 void journal_release(run *r);
+
+/* The slot is about to wait for answers. */
+void journal_rest(void);
 
 #endif

@@ -200,13 +200,16 @@ rdd_str rdd_str_concat(rdd_task *task, rdd_str a, rdd_str b)
 rdd_str rdd_format(rdd_task *task, const char *format, ...)
 {
     op_task *t = of(task);
+    char most[256];
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int size = vsnprintf(NULL, 0, format, args);
+    int size = vsnprintf(most, sizeof most, format, args);
     va_end(args);
     char *text = size < 0 ? NULL : alloc_from(t, t->scratch, (size_t)size + 1);
-    if (text)
+    if (text && (size_t)size < sizeof most)
+        memcpy(text, most, (size_t)size + 1);
+    else if (text)
         vsnprintf(text, (size_t)size + 1, format, again);
     else
         op_task_fail(t, RDD_E_MEMORY, "the text cannot be formatted");

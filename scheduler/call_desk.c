@@ -159,6 +159,8 @@ static void keep(call_desk *d, const journal_part *p, buf *out)
     for (reader r = reader_over(p->entries.data, p->entries.size); reader_left(&r);)
         if (journal_entry_next(&r, &stage, &partition, &entry) && d->journal)
             call_journal_add(d->journal, stage, partition, entry, p->urgent);
+    if (d->journal)
+        call_journal_flush(d->journal);
     journal_part ack = { .kind = JOURNAL_ACK, .worker = p->worker, .serial = p->serial,
                          .size = p->entries.size };
     journal_append(out, &ack);

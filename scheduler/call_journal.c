@@ -5,12 +5,13 @@
 #include "conf.h"
 #include "journal.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
-enum { SCOPE_BUCKETS = 4096, MEMORY_MAX = 64 << 20, STAGES_FIRST = 8 };
+enum { SCOPE_BUCKETS = 4096, MEMORY_MAX = 64 << 20, STAGES_FIRST = 8, PENDING_MAX = 64 << 10 };
 #define IN_MEMORY UINT64_MAX
 
 typedef struct record {
@@ -39,6 +40,7 @@ struct call_journal {
     size_t stage_count, stage_capacity;
     int fd;                /* -1: none yet */
     uint64_t end;          /* of the file */
+    buf pending;           /* records that come there, and are not written yet */
     uint64_t size;         /* of all entries */
     size_t memory_size;    /* of those in memory */
     uint64_t resumed;
@@ -150,14 +152,34 @@ void call_journal_forget(call_journal *j, uint32_t stage)
             *at = s->next;
             free_scope(j, s);
         }
-    if (!j->size && !j->path && j->fd >= 0 && ftruncate(j->fd, 0) == 0)
+    if (!j->size && !j->path && j->fd >= 0 && ftruncate(j->fd, 0) == 0) {
         j->end = 0;
+        buf_clear(&j->pending);
+    }
     pthread_mutex_unlock(&j->mutex);
 }
 
 /* -- Adding and reading ------------------------------------------------------------------------ */
 
-/* Into the file; false when that cannot be. */
+/* What nobody has been told of yet goes to the kernel. */
+static void flush_locked(call_journal *j)
+{
+    if (!j->pending.size)
+        return;
+    if (call_journal_file_write(j->fd, &j->pending, j->end) < 0) {
+        int cause = errno;
+        j->broken = true;
+        int cut = ftruncate(j->fd, (off_t)j->end); /* no half record; reading would end there anyway */
+        (void)cut;
+        note(j, "rdd: %s cannot be written any more (%s): calls from here on are not journalled\n",
+             j->path ? j->path : "the journal of calls", strerror(cause));
+    } else {
+        j->end += j->pending.size;
+    }
+    buf_clear(&j->pending);
+}
+
+/* Into the file, soon; false when that cannot be. */
 static bool write_locked(call_journal *j, uint32_t stage, uint32_t partition, rdd_str entry,
                          record *r)
 {
@@ -169,19 +191,13 @@ static bool write_locked(call_journal *j, uint32_t stage, uint32_t partition, rd
         note(j, "rdd: answers of calls cannot be kept any more: %s\n", err.message);
         return false;
     }
-    CLEANUP(buf_release) buf b = { 0 };
-    call_journal_record(&b, stage, partition, entry);
-    if (call_journal_file_write(j->fd, &b, j->end) < 0) {
-        j->broken = true;
-        int cut = ftruncate(j->fd, (off_t)j->end); /* no half record; reading would end there anyway */
-        (void)cut;
-        note(j, "rdd: %s cannot be written any more (%m): calls from here on are not journalled\n",
-             j->path ? j->path : "the journal of calls");
-        return false;
-    }
-    r->place = j->end + JOURNAL_RECORD_HEAD;
-    j->end += b.size;
-    return true;
+    r->place = j->end + j->pending.size + JOURNAL_RECORD_HEAD;
+    call_journal_record(&j->pending, stage, partition, entry);
+    bool fits = !j->pending.failed;
+    j->pending.failed = false;
+    if (j->pending.size >= PENDING_MAX || !fits)
+        flush_locked(j);
+    return fits && !j->broken;
 }
 
 static void add_locked(call_journal *j, uint32_t stage, uint32_t partition, rdd_str entry, bool always)
@@ -226,6 +242,13 @@ void call_journal_add(call_journal *j, uint32_t stage, uint32_t partition, rdd_s
     pthread_mutex_unlock(&j->mutex);
 }
 
+void call_journal_flush(call_journal *j)
+{
+    pthread_mutex_lock(&j->mutex);
+    flush_locked(j);
+    pthread_mutex_unlock(&j->mutex);
+}
+
 /* A record that cannot be read any more is as one that never came. */
 static void read_locked(const call_journal *j, const scope *s, const record *r, buf *ret)
 {
@@ -245,6 +268,7 @@ void call_journal_read(call_journal *j, uint32_t stage, uint32_t partition, size
     uint64_t place = 0;
     size_t begin = ret->size;
     pthread_mutex_lock(&j->mutex);
+    flush_locked(j);
     const scope *s = find_scope(j, stage, partition);
     const record *r = s ? s->first : NULL;
     for (; r && place < *at; place++)
@@ -301,6 +325,8 @@ static int keeper_load(journal_keeper *k, const task_id *id, const atomic_bool *
 static uint64_t keeper_add(journal_keeper *k, const task_id *id, rdd_str entry, bool urgent)
 {
     call_journal_add(of(k), id->stage, id->partition, entry, urgent);
+    if (urgent)
+        call_journal_flush(of(k));
     return 0;
 }
 
@@ -314,8 +340,9 @@ static bool keeper_has_room(journal_keeper *k UNUSED)
     return true;
 }
 
-static void keeper_flush(journal_keeper *k UNUSED)
+static void keeper_flush(journal_keeper *k)
 {
+    call_journal_flush(of(k));
 }
 
 /* -- Life -------------------------------------------------------------------------------------- */
@@ -355,7 +382,7 @@ int call_journal_open(call_journal **ret, const call_journal_options *options, r
     j->fd = -1;
     j->keeper = (journal_keeper){ .load = keeper_load, .add = keeper_add,
                                   .is_kept = keeper_is_kept, .has_room = keeper_has_room,
-                                  .flush = keeper_flush,
+                                  .flush = keeper_flush, .rest = keeper_flush,
                                   .resumed = options->resume };
     pthread_mutex_init(&j->mutex, NULL);
     int code = 0;
@@ -407,10 +434,12 @@ void *call_journal_close(call_journal *j, bool done)
             next = s->next;
             free_scope(j, s);
         }
+    flush_locked(j);
     bool empty = j->fd >= 0 && j->end <= JOURNAL_HEAD_SIZE;
     if (j->path && j->fd >= 0 && (done || empty))
         unlink(j->path);
     closep(&j->fd);
+    buf_release(&j->pending);
     pthread_mutex_destroy(&j->mutex);
     free(j->stages);
     free(j->path);

@@ -44,9 +44,12 @@ void *call_journal_close(call_journal *j, bool done);
 void call_journal_begin(call_journal *j, uint32_t stage);
 void call_journal_forget(call_journal *j, uint32_t stage);
 
-/* `kept_always`: also past the limit. */
+/* `kept_always`: also past the limit. It is kept when call_journal_flush() has returned. */
 void call_journal_add(call_journal *j, uint32_t stage, uint32_t partition, rdd_str entry,
                       bool kept_always);
+
+/* What was added is with the kernel afterwards, and outlives this process. */
+void call_journal_flush(call_journal *j);
 
 /* Appends entries of a partition to `ret` (journal_entry_append(), the partition being 1 for those of
  * an earlier run), about `size_max` bytes of them, from place *at on; *at is then where to go on, or 0

@@ -16,17 +16,22 @@ static const char MAGIC[4] = { 'R', 'D', 'D', 'J' };
 
 void call_journal_record(buf *b, uint32_t stage, uint32_t partition, rdd_str entry)
 {
-    CLEANUP(buf_release) buf summed = { 0 };
-    buf_u32(&summed, (uint32_t)entry.size);
-    buf_u32(&summed, stage);
-    buf_u32(&summed, partition);
-    buf_append(&summed, entry.data, entry.size);
-    b->failed |= summed.failed;
-    if (b->failed)
-        return;
-    buf_append(b, summed.data, RECORD_SUMMED);
-    buf_u64(b, hash_bytes(summed.data, summed.size, 0));
+    enum { SUM = 8 };
+    size_t at = b->size;
+    buf_u32(b, (uint32_t)entry.size);
+    buf_u32(b, stage);
+    buf_u32(b, partition);
     buf_append(b, entry.data, entry.size);
+    if (!b->failed)
+        buf_u64(b, hash_bytes(b->data + at, b->size - at, 0));
+    if (b->failed) {
+        b->size = at;
+        return;
+    }
+    char sum[SUM], *summed = b->data + at + RECORD_SUMMED; /* the sum goes before the entry */
+    memcpy(sum, summed + entry.size, SUM);
+    memmove(summed + SUM, summed, entry.size);
+    memcpy(summed, sum, SUM);
 }
 
 int call_journal_file_write(int fd, const buf *b, uint64_t at)

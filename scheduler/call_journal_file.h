@@ -26,7 +26,7 @@ int call_journal_file_read(int fd, const char *path, uint64_t *ret_end,
 /* A file without a name. */
 int call_journal_file_temporary(int *ret_fd, rdd_error *err);
 
-/* The bytes of a record. */
+/* Appends the bytes of a record; nothing when b->failed. */
 void call_journal_record(buf *b, uint32_t stage, uint32_t partition, rdd_str entry);
 
 /* All of it, or a negative code. */
