@@ -41,7 +41,10 @@ static void remove_after(streams_out *s, stream_out *before)
         s->first = stream->next;
     if (s->last == stream)
         s->last = before;
-    free(stream->heap);
+    if (s->spare)
+        free(stream->heap);
+    else
+        s->spare = stream->heap;
     free(stream);
 }
 
@@ -124,6 +127,7 @@ void streams_out_release(streams_out *s)
 {
     while (s->first)
         remove_after(s, NULL);
+    free(TAKE(s->spare));
 }
 
 /* -- Receiving --------------------------------------------------------------------------------- */
@@ -162,7 +166,7 @@ void streams_in_grant(streams_in *s, channel *c, stream_in **ret_failed)
     stream_in *before = NULL;
     for (stream_in *stream = s->first; stream && active < STREAMS_ACTIVE;
          before = stream, stream = stream->next, active++) {
-        if (!stream->bytes && !(stream->bytes = malloc(stream->size))) {
+        if (!stream->bytes && !(stream->bytes = malloc_large(stream->size))) {
             frame_append(&c->control, FRAME_RESET, stream->id, NULL, 0);
             *ret_failed = detach(s, before, stream);
             return;

@@ -21,9 +21,10 @@ typedef struct stream_out stream_out;
 
 typedef struct streams_out {
     stream_out *first, *last;
+    char *spare; /* the heap of one that has ended, for whoever takes it to use it again, or NULL */
 } streams_out;
 
-/* `heap`, when not NULL, is where `bytes` are, and is freed with the stream; otherwise the bytes
+/* `heap`, when not NULL, is where `bytes` are, and is freed after the stream; otherwise the bytes
  * stay valid until the stream is gone. `stage` is for streams_out_drop_stage(). */
 int streams_out_add(streams_out *s, uint64_t id, uint32_t stage, const char *bytes, size_t size,
                     char *heap);

@@ -9,6 +9,7 @@
 #include "runner_parts.h"
 #include "sink.h"
 
+#include <malloc.h>
 #include <pthread.h>
 
 /* Opens and drains the chain; the result is in r->result. */
@@ -112,6 +113,15 @@ static void set_current(runner *r, const task_id *id)
     if (id && r->http) /* the task before may have been cancelled */
         runner_http_resume(r);
     pthread_mutex_unlock(&r->mutex);
+}
+
+void runner_lend(runner *r, char *heap)
+{
+    if (!heap)
+        return;
+    buf_release(&r->result);
+    r->result.data = heap;
+    r->result.capacity = malloc_usable_size(heap);
 }
 
 void runner_run(runner *r, const plan *p, const task_spec *task, outcome *ret)

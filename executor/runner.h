@@ -31,6 +31,10 @@ void *runner_free(runner *r);
 struct remote_files;
 void runner_set_files(runner *r, struct remote_files *files);
 
+/* The next result is made in this memory of malloc()'s, which is taken over, as far as it suffices; NULL is
+ * fine. */
+void runner_lend(runner *r, char *heap);
+
 /* Runs `task` of `plan` to its end. Never fails itself: what goes wrong is in the outcome. */
 void runner_run(runner *r, const plan *p, const task_spec *task, outcome *ret);
 

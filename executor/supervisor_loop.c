@@ -29,6 +29,7 @@ enum {
     END_WAIT_S = 5,           /* for the kernel to end what was killed */
     DRAIN_MAX = 64 << 20,     /* of a dead worker's descriptors; a stray child may write for ever */
     LOG_READ = 64 << 10,
+    PIPE_SIZE = 512 << 10,
     FD_LEAST = 10,            /* ours stay clear of what a worker is born with */
     FDS_FIXED = 3,            /* in, out, signals */
 };
@@ -411,6 +412,7 @@ static bool begin(loop *l, rdd_error *err)
         error_set_errno(err, RDD_E_IO, errno, "the executor cannot use its descriptors");
         return false;
     }
+    fcntl(l->out, F_SETPIPE_SZ, PIPE_SIZE); /* if it is one */
     hello self;
     describe_self(&self);
     if (!make_room(l, 0)) {

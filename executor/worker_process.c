@@ -323,8 +323,10 @@ static bool send_ready(talker *t)
             break;
         io = channel_write(&t->channel, t->fd);
     }
-    if (had_results)
+    if (had_results) {
         worker_slots_set_waiting(t->slots, streams_out_waiting(&t->results));
+        worker_slots_lend(t->slots, TAKE(t->results.spare));
+    }
     if (channel_failed(&t->channel))
         give_up("out of memory");
     if (io == CHANNEL_ENDED)

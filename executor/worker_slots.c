@@ -8,7 +8,8 @@
 
 enum {
     WAKE_OUTCOMES = 64,               /* ready ones that are worth a wake-up */
-    RESULTS_WAITING_MAX = 256 << 20,
+    RESULTS_WAITING_MAX = 64 << 20,
+    SPARES_MAX = 4,
     PAYLOAD_INLINE = 64,
     STACK_SIZE = 256 << 20, /* address space, not memory: a chain is as deep as its lineage */
 };
@@ -38,6 +39,7 @@ typedef struct slot {
     /* under the mutex */
     bool busy, cancelled;
     bool unsent; /* its last outcome has not been taken */
+    bool large;  /* its last result was */
     task_id id;
 } slot;
 
@@ -66,6 +68,8 @@ struct worker_slots {
     ready_result *results;
     size_t result_count, result_capacity;
     size_t results_waiting;
+    char *spares[SPARES_MAX]; /* of results that were sent */
+    uint32_t spare_count;
     uint32_t next_stream, idle;
     bool taker_sleeps, woken, stopping, failed;
 };
@@ -177,6 +181,17 @@ bool worker_slots_take(worker_slots *w, channel *c, streams_out *results)
     if (failed)
         c->control.failed = true;
     return moved;
+}
+
+void worker_slots_lend(worker_slots *w, char *heap)
+{
+    if (!heap)
+        return;
+    pthread_mutex_lock(&w->mutex);
+    if (w->spare_count < SPARES_MAX)
+        w->spares[w->spare_count++] = TAKE(heap);
+    pthread_mutex_unlock(&w->mutex);
+    free(heap);
 }
 
 void worker_slots_set_waiting(worker_slots *w, size_t size)
@@ -429,13 +444,16 @@ static void run_tasks(slot *s)
         shared_plan *shared = find_plan_locked(w, task.id.stage);
         if (shared)
             shared->users++;
+        char *spare = s->large && w->spare_count ? w->spares[--w->spare_count] : NULL;
         pthread_mutex_unlock(&w->mutex);
+        runner_lend(s->runner, spare);
         outcome o;
         run_task(s, shared, &task, &o);
         free(task.heap);
         pthread_mutex_lock(&w->mutex);
         s->busy = false;
         s->unsent = true;
+        s->large = o.result_size > RESULT_INLINE_MAX;
         push_outcome_locked(w, &o);
         if (shared && --shared->users == 0 && shared->forgotten)
             sweep_plans_locked(w);
@@ -476,6 +494,8 @@ static void free_slots(worker_slots *w)
         free(queued_at(w, i)->heap);
     for (size_t i = 0; i < w->result_count; i++)
         free(w->results[i].heap);
+    for (uint32_t i = 0; i < w->spare_count; i++)
+        free(w->spares[i]);
     pthread_cond_destroy(&w->work);
     pthread_mutex_destroy(&w->mutex);
     buf_release(&w->ready);

@@ -47,6 +47,9 @@ void worker_slots_answer(worker_slots *w, const outcome *o);
  * there was nothing; the next outcome then wakes the caller at once. */
 bool worker_slots_take(worker_slots *w, channel *c, streams_out *results);
 
+/* Memory of a result that was sent, which the next large one will be made in; NULL is fine. */
+void worker_slots_lend(worker_slots *w, char *heap);
+
 /* How many bytes of results wait to be sent. Past a limit the slots pause. */
 void worker_slots_set_waiting(worker_slots *w, size_t size);
 
