@@ -149,7 +149,7 @@ typedef struct settings {
     const char *input, *output;
     call_env env;
     rdd_str headers[HEADERS_MAX];
-    int concurrency;
+    int concurrency, partitions;
     const char *journal;
     bool resume;
     rdd_http_options http;
@@ -162,6 +162,7 @@ static const char USAGE[] =
     "  --header 'N: V'    sent with every call; may be given again\n"
     "  --body TEMPLATE    what is sent; {column} is the cell, JSON-escaped\n"
     "  --concurrency N    calls in flight in each slot (default 16)\n"
+    "  --partitions N     tasks to cut the rows into (default by size); best is a multiple of the slots\n"
     "  --rate R           calls over all executors, as 50/s, 100/m or 9/h\n"
     "  --retries N        after a failed attempt (default 4)\n"
     "  --timeout S        seconds that one attempt may take (default 30)\n"
@@ -202,6 +203,8 @@ static void take_option(settings *s, const char *option, const char *value)
         s->journal = value;
     else if (!strcmp(option, "--concurrency"))
         s->concurrency = (int)number_of(option, value, 1, 100000);
+    else if (!strcmp(option, "--partitions"))
+        s->partitions = (int)number_of(option, value, 1, 1000000);
     else if (!strcmp(option, "--rate"))
         s->http.rate = value;
     else if (!strcmp(option, "--retries"))
@@ -327,7 +330,7 @@ int main(int argc, char **argv)
     if (!choose_journal(ctx, &s))
         return rdd_finish(ctx);
 
-    rdd *rows = rdd_csv(ctx, s.input);
+    rdd *rows = rdd_csv(ctx, s.input, .partitions = s.partitions);
     if (!check_columns(ctx, &s, rows))
         return rdd_finish(ctx);
     rdd *answers = rdd_map(rows,

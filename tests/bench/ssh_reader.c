@@ -1,4 +1,5 @@
-/* ssh_reader: what a program gets that reads a command's output with libssh2 and does nothing else.
+/* ssh_reader: what a program gets that reads a command's output into memory with libssh2 and does nothing
+ * else.
  *
  *     ssh_reader ADDRESS PORT USER KEY COMMAND
  *
@@ -14,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WINDOW = 8 << 20, PACKET = 32 << 10, ROOM = 1 << 20 };
+enum { WINDOW = 8 << 20, PACKET = 32 << 10, BLOCK = 16 << 20, READ_LEAST = 64 << 10 };
 
 static double now_s(void)
 {
@@ -61,8 +62,8 @@ int main(int argc, char **argv)
         return 1;
     LIBSSH2_SESSION *session = libssh2_session_init();
     LIBSSH2_CHANNEL *channel = session ? start(session, fd, argv) : NULL;
-    char *room = malloc(ROOM), *why = NULL;
-    if (!channel || !room) {
+    char *why = NULL;
+    if (!channel) {
         if (session)
             libssh2_session_last_error(session, &why, NULL, 0);
         fprintf(stderr, "ssh_reader: %s\n", why ? why : "out of memory");
@@ -70,11 +71,17 @@ int main(int argc, char **argv)
     }
     double begun = now_s();
     unsigned long long bytes = 0;
-    ssize_t got;
-    while ((got = libssh2_channel_read(channel, room, ROOM)) > 0)
-        bytes += (unsigned long long)got;
+    ssize_t got = 1;
+    while (got > 0) { /* what was read stays, as what is collected does */
+        char *block = malloc(BLOCK);
+        size_t used = 0;
+        for (; block && got > 0 && BLOCK - used >= READ_LEAST; used += got > 0 ? (size_t)got : 0)
+            got = libssh2_channel_read(channel, block + used, BLOCK - used);
+        bytes += used;
+        if (!block)
+            got = -1;
+    }
     printf("%.4f %llu\n", now_s() - begun, bytes);
-    free(room);
     libssh2_channel_free(channel);
     libssh2_session_free(session);
     close(fd);

@@ -340,7 +340,7 @@ case_usage()
     printf '%s\n' id,x 1,a >in.csv
     run 0 "$api_call" --help
     says "$out" 'usage: api_call INPUT.csv OUTPUT.csv' --url --method --header --body \
-        --concurrency --rate --retries --timeout --max-errors --prefix
+        --concurrency --partitions --rate --retries --timeout --max-errors --prefix
     run 2 "$api_call"
     one_line 'api_call: INPUT.csv and OUTPUT.csv are missing; api_call --help'
     run 2 "$api_call" in.csv out.csv --foo 1
@@ -360,6 +360,7 @@ case_usage()
     done <<'END'
 --concurrency 0
 --concurrency 4x
+--partitions 0
 --retries -1
 --timeout 0
 --timeout soon
