@@ -318,8 +318,8 @@ int hosts_of_master(const char *text, host_list *list, char **ret_file, rdd_erro
         where = "RDD_HOSTS";
         text = getenv("RDD_HOSTS");
         if (!text || !*text)
-            return error_set(err, RDD_E_USAGE, "no hosts; give --master ssh://n1,4/n2 or --master "
-                                               "ssh:@FILE, or set RDD_HOSTS");
+            return error_set(err, RDD_E_USAGE, "no hosts; give ssh://n1,4/n2 or ssh:@FILE, or set "
+                                               "RDD_HOSTS");
     }
     if (*text != '@')
         return hosts_parse(text, where, list, err);

@@ -64,6 +64,8 @@ static int parse_ssh(const char *text, master *ret, rdd_error *err)
                          text);
     int code = hosts_of_master(hosts, &m.hosts, &m.hosts_file, err);
     if (code < 0) {
+        if (!*hosts)
+            error_prefix(err, "%.100s: ", text);
         master_release(&m);
         return code;
     }
@@ -190,7 +192,8 @@ static int take_option(rdd_context *ctx, int argc, char **argv, int *at, rdd_err
             continue;
         if (word[size])
             return error_set(err, RDD_E_USAGE, "%.100s: %s takes no value", word, FLAGS[i].name);
-        ctx->verbosity = FLAGS[i].verbosity;
+        if (FLAGS[i].verbosity != VERBOSITY_PROGRESS || ctx->verbosity != VERBOSITY_VERBOSE)
+            ctx->verbosity = FLAGS[i].verbosity; /* --verbose has the progress, too */
         ++*at;
         return 1;
     }
@@ -199,6 +202,32 @@ static int take_option(rdd_context *ctx, int argc, char **argv, int *at, rdd_err
         ++*at;
         return code < 0 ? code : 1;
     }
+    return 0;
+}
+
+/* A letter wrong, missing, too many, or two in the wrong order. */
+static bool is_slip_of(const char *word, size_t size, const char *name)
+{
+    size_t same = 0, length = strlen(name), tail = 0;
+    while (same < size && same < length && word[same] == name[same])
+        same++;
+    while (tail < size - same && tail < length - same && word[size - 1 - tail] == name[length - 1 - tail])
+        tail++;
+    size_t extra = size - same - tail, missing = length - same - tail;
+    bool swapped = extra == 2 && missing == 2 && word[same] == name[same + 1] && word[same + 1] == name[same];
+    return (extra <= 1 && missing <= 1) || swapped;
+}
+
+/* Nearly one of ours: the program's own option, or a slip that would make everything run elsewhere. */
+static int refuse_slip(const char *word, rdd_error *err)
+{
+    static const char *const NAMES[] = { "--master", "--conf", "--event-log", "--progress", "--quiet",
+                                         "--verbose", "--explain" };
+    size_t size = strcspn(word, "=");
+    for (size_t i = 0; i < ARRAY_SIZE(NAMES); i++)
+        if (is_slip_of(word, size, NAMES[i]))
+            return error_set(err, RDD_E_USAGE, "%.*s: is %s meant? (An option of the program's own comes "
+                             "behind --)", (int)size_min(size, 100), word, NAMES[i]);
     return 0;
 }
 
@@ -224,6 +253,8 @@ int options_parse(rdd_context *ctx, int *argc, char **argv, rdd_error *err)
             break;
         }
         code = take_option(ctx, *argc, argv, &at, err);
+        if (code == 0 && !strncmp(argv[at], "--", 2))
+            code = refuse_slip(argv[at], err);
         if (code == 0)
             argv[kept++] = argv[at++];
     }

@@ -30,7 +30,7 @@ case_wrong_usage()
     run 2 "$rdd" hosts list --all n1
     one_line '--all: there is no such option; try rdd help'
     run 2 "$rdd" hosts list
-    one_line 'no hosts; give --master ssh://n1,4/n2'
+    one_line 'no hosts; give ssh://n1,4/n2'
     run 2 "$rdd" hosts check n1 n1
     one_line 'HOSTS: "n1": n1 is host number 1 (before) and host number 2'
     run 2 "$rdd" hosts list 'n[3-1]'

@@ -370,8 +370,7 @@ static void what_master_says(void **state)
     host_list_release(&list);
 
     assert_int_equal(hosts_of_master("", &list, &file, &err), RDD_E_USAGE);
-    assert_string_equal(err.message, "no hosts; give --master ssh://n1,4/n2 or --master ssh:@FILE, "
-                                     "or set RDD_HOSTS");
+    assert_string_equal(err.message, "no hosts; give ssh://n1,4/n2 or ssh:@FILE, or set RDD_HOSTS");
     setenv("RDD_HOSTS", "n1,n2,n3", 1);
     assert_int_equal(hosts_of_master("", &list, &file, &err), 0);
     assert_int_equal(list.count, 3);

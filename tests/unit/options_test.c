@@ -87,7 +87,7 @@ static void hosts_that_cannot_be(void **state)
         { "ssh:@/nowhere/hosts", "/nowhere/hosts" },
         { "ssh://n1,n1", "n1" },
         { "ssh://-oProxyCommand=x", "-oProxyCommand" },
-        { "ssh:", "RDD_HOSTS" },
+        { "ssh:", "ssh:: no hosts; give ssh://n1,4/n2 or ssh:@FILE, or set RDD_HOSTS" },
     };
     (void)state;
     unsetenv("RDD_HOSTS");
@@ -177,6 +177,10 @@ static void flags(void **state)
     assert_int_equal(l.ctx.verbosity, VERBOSITY_QUIET);
     line_parse(&l, WORDS("--verbose"));
     assert_int_equal(l.ctx.verbosity, VERBOSITY_VERBOSE);
+    line_parse(&l, WORDS("--verbose", "--progress")); /* which is part of it */
+    assert_int_equal(l.ctx.verbosity, VERBOSITY_VERBOSE);
+    line_parse(&l, WORDS("--quiet", "--progress"));
+    assert_int_equal(l.ctx.verbosity, VERBOSITY_PROGRESS);
     line_parse(&l, WORDS("x"));
     assert_int_equal(l.ctx.verbosity, VERBOSITY_AUTO);
     assert_int_equal(l.ctx.explain, EXPLAIN_NO);
@@ -191,8 +195,8 @@ static void program_words(void **state)
 {
     (void)state;
     line l;
-    line_parse(&l, WORDS("--masters", "--configure", "-", "--quietly", "--explained", "--unknown=1"));
-    left(&l, WORDS("--masters", "--configure", "-", "--quietly", "--explained", "--unknown=1"));
+    line_parse(&l, WORDS("--mastering", "--configure", "-", "--quietly", "--explained", "--unknown=1"));
+    left(&l, WORDS("--mastering", "--configure", "-", "--quietly", "--explained", "--unknown=1"));
     line_parse(&l, WORDS("--quiet", "--", "--master", "nonsense", "--", "--verbose"));
     left(&l, WORDS("--master", "nonsense", "--", "--verbose"));
     assert_int_equal(l.ctx.verbosity, VERBOSITY_QUIET);
@@ -213,6 +217,12 @@ static void malformed(void **state)
         { "--master", "locl[2]", "there is no such master" },
         { "--conf", "csv.ragged", "key=value" },
         { "--conf=csv.raged=x", NULL, "did you mean csv.ragged?" },
+        { "--mastre", "local[2]", "--mastre: is --master meant?" },
+        { "--maste=local[2]", NULL, "--maste: is --master meant?" },
+        { "--masters", NULL, "--masters: is --master meant?" },
+        { "--event_log", "x", "--event_log: is --event-log meant?" },
+        { "--quite", NULL, "--quite: is --quiet meant?" },
+        { "--explian", NULL, "--explian: is --explain meant?" },
         { "--explain=html", NULL, "give --explain, --explain=text or --explain=dot" },
         { "--explain=", NULL, "give --explain" },
     };
