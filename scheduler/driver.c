@@ -228,6 +228,17 @@ static void take_gone(driver *d, const event *e)
     progress_log(d->progress, text, strlen(text));
 }
 
+/* One that was up while jobs ran; it comes again. */
+static void say_lost(driver *d, const event *e)
+{
+    char text[sizeof e->error.message + 100];
+    if (d->ctx->verbosity == VERBOSITY_QUIET || !e->slots || e->gone || e->released ||
+        scheduler_is_idle(d->scheduler))
+        return;
+    snprintf(text, sizeof text, "rdd: %s; what it had not finished runs again\n", e->error.message);
+    progress_log(d->progress, text, strlen(text));
+}
+
 /* When no executor is left no job can be done, and none that comes later. */
 static void fail_without_executors(driver *d)
 {
@@ -245,6 +256,8 @@ static void handle(driver *d, event *e)
     bool lost_for_good = e->kind == EVENT_EXECUTOR_LOST && e->gone;
     if (lost_for_good && !driver_is_elastic(d->ctx)) /* else the scheduler may start them again */
         take_gone(d, e);
+    if (e->kind == EVENT_EXECUTOR_LOST)
+        say_lost(d, e);
     if (e->kind == EVENT_EXECUTOR_ADDED && e->executor >= d->executors)
         d->executors = e->executor + 1;
     bool may_be_stuck = d->gone && (lost_for_good || e->kind == EVENT_JOB_SUBMIT);

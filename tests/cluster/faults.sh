@@ -36,7 +36,7 @@ case_kill_a_supervisor()
         go n1,n2,n3
         ends_with 0
         same calm "$out"
-        says "$err" n2
+        says "$err" 'rdd: n2 was lost: ' 'what it had not finished runs again'
         tidy_up
     done
     until_true 30 swept
