@@ -18,7 +18,7 @@ struct connection {
     connection_options options;
     char *conf;
     enum { GREETING, UP, FAILED } phase;
-    bool up_untold, stale;
+    bool up_untold, stale, mute;
     hello theirs;
     rdd_error error;
     uint64_t heard_ns, next_heartbeat_ns;
@@ -131,6 +131,7 @@ void connection_closed(connection *c, const char *why)
 {
     rdd_error err;
     char foreign[160];
+    c->mute = c->phase == GREETING;
     frame_reader_foreign(&c->channel.in, foreign, sizeof foreign);
     if (c->phase == UP)
         error_set(&err, RDD_E_LOST, "%s was lost: %s", c->name,
@@ -214,6 +215,11 @@ uint32_t connection_slots(const connection *c)
 bool connection_is_stale(const connection *c)
 {
     return c->stale;
+}
+
+bool connection_was_mute(const connection *c)
+{
+    return c->mute;
 }
 
 /* -- Outcomes ---------------------------------------------------------------------------------- */

@@ -68,6 +68,9 @@ uint32_t connection_slots(const connection *c);
 /* It failed because the other side is another program than this one. */
 bool connection_is_stale(const connection *c);
 
+/* It ended before it said anything that this side understood. */
+bool connection_was_mute(const connection *c);
+
 /* Outcomes that are complete; a heap array that the caller frees, with what is inside. NULL when
  * there is none. */
 outcome *connection_take_outcomes(connection *c, size_t *ret_count);

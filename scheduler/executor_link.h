@@ -47,9 +47,9 @@ typedef struct place_ops {
     /* Blocks until an executor runs that reads its channel, or `cancel_fd` is readable. */
     int (*start)(place *p, int cancel_fd, executor_link **ret, start_failure *ret_failure,
                  rdd_error *err);
-    /* The executor that was started last is another program than the driver. True: the next start
-     * can do better. NULL: never. */
-    bool (*stale)(place *p);
+    /* The executor that was started last is another program than the driver, or ended before it said who it
+     * is (`mute`). True: the next start can do better. NULL: never. */
+    bool (*stale)(place *p, bool mute);
     void (*free)(place *p);
 } place_ops;
 

@@ -337,10 +337,13 @@ static void end_link(executor *e, connection *c, rdd_error *why)
         explain_end(e, c, how, why);
 }
 
-/* Its place gets another try when the program over there was an old one. */
-static bool is_stale(executor *e, const connection *c)
+/* A program over there that is not ours will not become so, unless its place can do better. One that ended
+ * at once may do so, too. */
+static start_failure failure_of(executor *e, const connection *c)
 {
-    return c && connection_is_stale(c) && e->place->ops->stale && e->place->ops->stale(e->place);
+    bool stale = c && connection_is_stale(c), mute = c && connection_was_mute(c) && !is_told_to_end(e);
+    bool better = (stale || mute) && e->place->ops->stale && e->place->ops->stale(e->place, mute);
+    return stale && !better ? START_NEVER : START_AGAIN;
 }
 
 static start_failure run_incarnation(executor *e, uint32_t *ret_slots, rdd_error *why)
@@ -359,7 +362,7 @@ static start_failure run_incarnation(executor *e, uint32_t *ret_slots, rdd_error
     *ret_slots = unpublish(e);
     call_desk_gone(e->backend->calls, e->number, e->incarnation);
     end_link(e, c, why);
-    failure = c && connection_is_stale(c) && !is_stale(e, c) ? START_NEVER : START_AGAIN;
+    failure = failure_of(e, c);
     connection_free(c);
     file_client_free(TAKE(e->files));
     return failure;

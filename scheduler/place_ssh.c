@@ -36,6 +36,7 @@ typedef struct ssh_place {
     ssh_target target;
     bool resolved;
     bool reinstall, reinstalled;
+    bool from_cache; /* the program of the last start was there already */
     void (*done)(void *arg, unsigned step, uint64_t took_ns); /* may be NULL */
     void *done_arg;
 } ssh_place;
@@ -307,11 +308,14 @@ transport_kind place_ssh_transport(void)
 
 static transport_kind kind_of(ssh_place *p)
 {
-    char reason[256] = "as --conf ssh.transport says";
+    char reason[256];
     transport_kind kind = place_ssh_transport();
     if (kind == TRANSPORT_AUTO)
         kind = transport_choose(&p->target, reason, sizeof reason);
-    note(p, "reached with %s, %s", kind == TRANSPORT_LIBSSH2 ? "libssh2" : "the ssh program", reason);
+    else
+        snprintf(reason, sizeof reason, "with %s, as --conf ssh.transport says",
+                 kind == TRANSPORT_LIBSSH2 ? "libssh2" : "the ssh program");
+    note(p, "reached %s", reason);
     return kind;
 }
 
@@ -386,6 +390,7 @@ static int ssh_start(place *base, int cancel_fd, executor_link **ret, start_fail
     if (code < 0)
         return code;
     p->reinstall = false;
+    p->from_cache = !deploy_uploaded(t.deploy);
     base->restarts_max = UINT32_MAX; /* it was there once: it may come back */
     note(p, "started in %llu ms (%llu ms for the session), %llu bytes were sent",
          (unsigned long long)((clock_now_ns() - began_ns) / NS_PER_MS),
@@ -393,14 +398,15 @@ static int ssh_start(place *base, int cancel_fd, executor_link **ret, start_fail
     return 0;
 }
 
-/* What the cache had under the right name was another program: it is sent again, once. */
-static bool ssh_stale(place *base)
+/* What the cache had under the right name was another program, or is damaged: it is sent again, once. */
+static bool ssh_stale(place *base, bool mute)
 {
     ssh_place *p = (ssh_place *)base;
-    if (p->reinstalled)
+    if (p->reinstalled || !p->from_cache)
         return false;
     p->reinstall = p->reinstalled = true;
-    note(p, "its cache holds another program under this one's name: it is sent again");
+    note(p, mute ? "the program in its cache ended before it said anything: it is sent again"
+                 : "its cache holds another program under this one's name: it is sent again");
     return true;
 }
 

@@ -157,9 +157,10 @@ static int try_start(probe *p, bool *ret_stale, rdd_error *err)
         code = greet(p, l, c, &said, err);
     l->ops->end(l, BYE_WAIT_MS * NS_PER_MS, how, sizeof how);
     if (code < 0 && c) {
-        *ret_stale = connection_is_stale(c) && p->place->ops->stale &&
-                     p->place->ops->stale(p->place);
         connection_closed(c, how);
+        bool mute = connection_was_mute(c);
+        *ret_stale = (connection_is_stale(c) || mute) && p->place->ops->stale &&
+                     p->place->ops->stale(p->place, mute);
         connection_failed(c, err);
         add_said(&said, err);
     }

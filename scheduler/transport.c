@@ -61,9 +61,9 @@ transport_kind transport_choose(const ssh_target *target, char *reason, size_t s
     else if (!transport_libssh2_knows_rsa() && known_by_rsa_alone(target))
         why = "it is known by an RSA host key alone, which needs libssh2 1.11";
     if (why)
-        snprintf(reason, size, "%s: the ssh program, as %s", target->label, why);
+        snprintf(reason, size, "with the ssh program, as %s", why);
     else
-        snprintf(reason, size, "%s: libssh2", target->label);
+        snprintf(reason, size, "with libssh2, as nothing about it needs the ssh program");
     return why ? TRANSPORT_OPENSSH : TRANSPORT_LIBSSH2;
 }
 

@@ -61,7 +61,7 @@ struct transport {
 
 typedef enum transport_kind { TRANSPORT_AUTO, TRANSPORT_LIBSSH2, TRANSPORT_OPENSSH } transport_kind;
 
-/* Which one suits a target, and why, in a line for the log. Never TRANSPORT_AUTO. Reads the target's
+/* Which one suits a target, and why, as "with X, as …" for the log. Never TRANSPORT_AUTO. Reads the target's
  * known_hosts files. */
 transport_kind transport_choose(const ssh_target *target, char *reason, size_t size);
 

@@ -132,6 +132,22 @@ case_nobody_listens()
     "$testbed" revive n2
 }
 
+# Files that a power failure cut short: the program does not start from them, and is sent again.
+case_a_damaged_cache()
+{
+    local transport
+    run 0 "$jobs" numbers 4 0 --master 'local[1]'
+    mv "$out" one
+    for transport in "${TRANSPORTS[@]}"; do
+        works_on n1 $transport
+        on n1 sh -c 'truncate -s 5000 /home/node/.cache/rdd/files/*'
+        cluster 0 "$jobs" numbers 4 0 --master ssh://n1 --conf ssh.transport=$transport --verbose
+        same one "$out"
+        says "$err" 'the program in its cache ended before it said anything: it is sent again'
+        works_on n1 $transport
+    done
+}
+
 # The disk fills up in the middle of a job that does not need it.
 case_a_disk_that_fills_up()
 {
