@@ -285,7 +285,12 @@ static void take_outcomes(connection *c, const frame *f)
         outcome o;
         uint64_t stream;
         rdd_error err;
-        if (outcome_entry_decode(&r, &o, &stream, &err) < 0) {
+        int code = outcome_entry_decode(&r, &o, &stream, &err);
+        if (code == RDD_E_MEMORY) {
+            fail_memory(c);
+            return;
+        }
+        if (code < 0) {
             fail_protocol(c, "a malformed outcome");
             return;
         }
