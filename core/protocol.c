@@ -51,6 +51,7 @@ void hello_encode(buf *b, const hello *h)
     buf_u32(b, h->pid);
     buf_u32(b, h->cores);
     buf_u64(b, h->memory);
+    buf_u64(b, h->wall_ms);
     frame_end(b, begin);
 }
 
@@ -69,6 +70,7 @@ int hello_decode(const frame *f, hello *ret)
     h.pid = reader_u32(&r);
     h.cores = reader_u32(&r);
     h.memory = reader_u64(&r);
+    h.wall_ms = reader_u64(&r);
     if (finished(&r) < 0)
         return RDD_E_PROTOCOL;
     *ret = h;

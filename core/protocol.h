@@ -47,6 +47,7 @@ typedef struct hello {
     char host[64];
     uint32_t pid, cores;
     uint64_t memory;   /* bytes */
+    uint64_t wall_ms;  /* what its clock shows: milliseconds since 1970; 0: not said */
 } hello;
 
 void hello_encode(buf *b, const hello *h);

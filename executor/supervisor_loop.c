@@ -387,6 +387,7 @@ static void describe_self(hello *h)
         .pid = (uint32_t)getpid(),
         .cores = cores_allowed(),
         .memory = (uint64_t)machine.totalram * machine.mem_unit,
+        .wall_ms = clock_wall_ms(),
     };
     snprintf(h->build_id, sizeof h->build_id, "%s", registry_build_id());
     gethostname(h->host, sizeof h->host - 1);

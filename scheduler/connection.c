@@ -20,8 +20,9 @@ struct connection {
     enum { GREETING, UP, FAILED } phase;
     bool up_untold, stale, mute;
     hello theirs;
+    int64_t ahead_ms;    /* its clock, of ours */
     rdd_error error;
-    uint64_t heard_ns, next_heartbeat_ns;
+    uint64_t begun_ns, heard_ns, next_heartbeat_ns;
     known_plan *plans;
     size_t plan_count, plan_capacity;
     streams_out payloads;
@@ -34,7 +35,11 @@ struct connection {
     size_t progress_count;
 };
 
-enum { LINES_MAX = 16 << 20, OUTCOMES_FIRST = 64 };
+enum {
+    LINES_MAX = 16 << 20,
+    OUTCOMES_FIRST = 64,
+    CLOCK_OFF_MS = 60000, /* well past what the way here takes */
+};
 
 int connection_new(connection **ret, const connection_options *options, uint64_t now_ns,
                    rdd_error *err)
@@ -47,7 +52,7 @@ int connection_new(connection **ret, const connection_options *options, uint64_t
     snprintf(c->name, sizeof c->name, "%s", options->name);
     snprintf(c->build_id, sizeof c->build_id, "%s", options->build_id);
     c->options.heartbeat_ns = u64_min(options->heartbeat_ns, options->timeout_ns / 4);
-    c->heard_ns = now_ns;
+    c->begun_ns = c->heard_ns = now_ns;
     c->next_heartbeat_ns = now_ns + c->options.heartbeat_ns;
     c->lines.max = LINES_MAX;
     c->conf = malloc(options->setup.conf.size + 1);
@@ -183,6 +188,34 @@ static bool take_slots(connection *c, const hello *h)
     return c->progress;
 }
 
+static void look_at_clock(connection *c, const hello *h)
+{
+    char problem[256];
+    if (!c->options.wall_ms || !h->wall_ms)
+        return;
+    uint64_t now_ms = c->options.wall_ms + (c->heard_ns - c->begun_ns) / NS_PER_MS;
+    c->ahead_ms = (int64_t)(h->wall_ms - now_ms);
+    if (connection_clock_problem(c, problem, sizeof problem))
+        buf_format(&c->lines, "rdd: %s\n", problem);
+}
+
+bool connection_clock_problem(const connection *c, char *ret, size_t size)
+{
+    static const struct { double ms; const char *name; } UNITS[] = {
+        { 86400e3, "days" }, { 3600e3, "hours" }, { 60e3, "minutes" }, { 1e3, "seconds" },
+    };
+    double off = c->ahead_ms < 0 ? -(double)c->ahead_ms : (double)c->ahead_ms;
+    size_t unit = 0;
+    if (off < CLOCK_OFF_MS)
+        return false;
+    while (unit + 1 < ARRAY_SIZE(UNITS) && off < 2 * UNITS[unit].ms)
+        unit++;
+    snprintf(ret, size, "%s: its clock is %.0f %s %s the driver's: certificates and times of files are "
+             "judged wrongly there; set it, as with timedatectl set-ntp true", c->name,
+             off / UNITS[unit].ms, UNITS[unit].name, c->ahead_ms < 0 ? "behind" : "ahead of");
+    return true;
+}
+
 static void take_hello(connection *c, const frame *f)
 {
     hello h;
@@ -195,6 +228,7 @@ static void take_hello(connection *c, const frame *f)
     c->theirs = h;
     c->phase = UP;
     c->up_untold = true;
+    look_at_clock(c, &h);
     setup_encode(&c->channel.control, &c->options.setup);
 }
 

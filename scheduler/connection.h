@@ -34,6 +34,7 @@ typedef struct connection_options {
     uint64_t heartbeat_ns;
     uint64_t timeout_ns;     /* silence after which the executor is given up */
     uint64_t start_timeout_ns; /* the same for its first answer */
+    uint64_t wall_ms;        /* clock_wall_ms() now; 0: the other side's clock does not matter */
     size_t result_max;       /* of one task, in bytes */
     size_t skip_max;         /* foreign bytes before its first frame */
     connection_files files;  /* for an executor that is remote; otherwise zeros */
@@ -60,6 +61,10 @@ bool connection_failed(const connection *c, rdd_error *ret); /* `ret` may be NUL
 
 /* True once: the executor answered and was given its settings. */
 bool connection_came_up(connection *c, hello *ret);
+
+/* What is wrong with its clock, in a line that begins with its name; false when nothing is. Known when it
+ * came up; it is then among connection_lines(), too. */
+bool connection_clock_problem(const connection *c, char *ret, size_t size);
 
 /* How many slots it was given: what setup.slots said or, when that is 0, its processors. Known when
  * it came up. */

@@ -144,6 +144,7 @@ static int open_connection(executor *e, connection **ret, rdd_error *err)
         if (code < 0)
             return code;
         options.setup.remote = true;
+        options.wall_ms = clock_wall_ms();
         options.files = (connection_files){ take_file_frame, pump_files, e->files };
     }
     if (getrandom(&options.nonce, sizeof options.nonce, 0) != sizeof options.nonce)

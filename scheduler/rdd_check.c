@@ -32,6 +32,7 @@ typedef struct probe {
     uint64_t took_ns[STEPS];
     uint64_t program_ns;         /* when it was told to start */
     hello node;
+    char clock[256];             /* what is wrong with its clock, if anything */
     int code;
     rdd_error err;
 } probe;
@@ -66,6 +67,7 @@ static int connect_to(const probe *p, connection **ret, rdd_error *err)
         .heartbeat_ns = (uint64_t)conf_int("executor.heartbeat") * NS_PER_MS,
         .timeout_ns = (uint64_t)conf_int("executor.timeout") * NS_PER_MS,
         .start_timeout_ns = ANSWER_TIMEOUT_S * NS_PER_S,
+        .wall_ms = clock_wall_ms(),
         .result_max = MIB(1),
         .skip_max = FRAME_SKIP_MAX,
     };
@@ -134,6 +136,8 @@ static int greet(probe *p, executor_link *l, connection *c, buf *said, rdd_error
             wait_for(l, c, CLOCK_NEVER);
     }
     if (up) {
+        if (!connection_clock_problem(c, p->clock, sizeof p->clock))
+            *p->clock = 0;
         say_bye(l, c, said);
         return 0;
     }
@@ -256,7 +260,7 @@ static void print_row(void *arg, size_t index)
     k->failures += p->code < 0;
 }
 
-/* One line for each host that failed: host, step, what to do. */
+/* One line for each host that failed: host, step, what to do. And for clocks that are off, which is no failure. */
 static void print_failures(const checker *k)
 {
     if (k->failures)
@@ -268,7 +272,11 @@ static void print_failures(const checker *k)
         bool named = !strncmp(p->err.message, p->label, strlen(p->label));
         printf("%s%s%s\n", named ? "" : p->label, named ? "" : ": ", p->err.message);
     }
-    printf("%s%zu of %zu %s well\n", k->failures ? "\n" : "", k->count - k->failures, k->count,
+    size_t told = k->failures;
+    for (size_t i = 0; i < k->count; i++)
+        if (*k->probes[i].clock)
+            printf("%s%s\n", told++ ? "" : "\n", k->probes[i].clock);
+    printf("%s%zu of %zu %s well\n", told ? "\n" : "", k->count - k->failures, k->count,
            k->count - k->failures == 1 ? "is" : "are");
 }
 

@@ -307,12 +307,14 @@ static void hello_and_setup_come_back(void **state)
     (void)state;
     CLEANUP(buf_release) buf b = { 0 };
     hello h = { .protocol = PROTOCOL_VERSION, .nonce = 1, .digest = 2, .build_id = "abc",
-                .host = "node-b", .pid = 3, .cores = 4, .memory = UINT64_C(5) << 32 };
+                .host = "node-b", .pid = 3, .cores = 4, .memory = UINT64_C(5) << 32,
+                .wall_ms = UINT64_C(6) << 40 };
     hello_encode(&b, &h);
     hello back;
     frame f = only_frame(&b);
     assert_int_equal(hello_decode(&f, &back), 0);
     assert_int_equal(back.memory, h.memory);
+    assert_int_equal(back.wall_ms, h.wall_ms);
     assert_string_equal(back.build_id, "abc");
     assert_string_equal(back.host, "node-b");
     for (f.size = 0; f.size < b.size - FRAME_HEADER_SIZE; f.size++)

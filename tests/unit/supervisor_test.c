@@ -123,6 +123,46 @@ static void another_program_is_refused(void **state)
     }
 }
 
+static void clocks_are_compared(void **state)
+{
+    (void)state;
+    enum { NOW_MS = 1000000000, MINUTE_MS = 60000 };
+    static const struct {
+        uint64_t ours, theirs;
+        const char *text;
+    } CASES[] = {
+        { NOW_MS, NOW_MS + 50000, NULL },
+        { NOW_MS, NOW_MS - 50000, NULL },
+        { NOW_MS, 0, NULL },
+        { 0, NOW_MS, NULL },
+        { NOW_MS, NOW_MS + 90000, "n1: its clock is 90 seconds ahead of the driver's: certificates" },
+        { NOW_MS, NOW_MS - 5 * MINUTE_MS, "n1: its clock is 5 minutes behind the driver's" },
+        { NOW_MS, NOW_MS + 180 * MINUTE_MS, "n1: its clock is 3 hours ahead of the driver's" },
+        { NOW_MS, 1, "n1: its clock is 12 days behind the driver's" },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(CASES); i++) {
+        connection *c;
+        char problem[256];
+        connection_options options = { .name = "n1", .setup.slots = 1, .nonce = 5, .build_id = "",
+                                       .timeout_ns = NS_PER_S, .start_timeout_ns = NS_PER_S,
+                                       .wall_ms = CASES[i].ours };
+        assert_int_equal(connection_new(&c, &options, 1, NULL), 0);
+        CLEANUP(channel_release) channel other;
+        channel_init(&other, 0);
+        hello h = { .protocol = PROTOCOL_VERSION, .nonce = 5, .wall_ms = CASES[i].theirs };
+        hello_encode(&other.control, &h);
+        carry(&other, connection_channel(c), SIZE_MAX);
+        connection_input(c, 1);
+        assert_true(connection_came_up(c, NULL));
+        assert_int_equal(connection_clock_problem(c, problem, sizeof problem), CASES[i].text != NULL);
+        const char *lines = buf_terminate(connection_lines(c));
+        assert_int_equal(strstr(lines, "rdd: n1: its clock") != NULL, CASES[i].text != NULL);
+        if (CASES[i].text)
+            assert_non_null(strstr(lines, CASES[i].text));
+        connection_free(c);
+    }
+}
+
 /* -- Handing out ------------------------------------------------------------------------------- */
 
 static void long_tasks_are_handed_out_one_for_each_slot(void **state)
@@ -666,6 +706,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(slots_are_spread_over_workers),
         cmocka_unit_test(a_driver_that_makes_no_sense_ends_the_executor),
         cmocka_unit_test(another_program_is_refused),
+        cmocka_unit_test(clocks_are_compared),
         cmocka_unit_test(long_tasks_are_handed_out_one_for_each_slot),
         cmocka_unit_test(short_tasks_are_handed_out_ahead),
         cmocka_unit_test(a_plan_goes_to_a_worker_once),
