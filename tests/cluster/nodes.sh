@@ -148,6 +148,29 @@ case_a_damaged_cache()
     done
 }
 
+# The node has no certificates of its own: those that the driver trusts come along.
+case_https_on_an_empty_node()
+{
+    command -v openssl >/dev/null || skip "needs openssl"
+    local transport at=10.77.0.200 server
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=server \
+        -addext subjectAltName=IP:$at -keyout key.pem -out ca.pem 2>/dev/null
+    echo '{"name":"France"}' >FR
+    "$testbed" server openssl s_server -accept $at:4433 -cert ca.pem -key key.pem -WWW >server.log 2>&1 &
+    server=$!
+    until_true 10 "$testbed" run curl -fs --cacert ca.pem -o got https://$at:4433/FR
+    printf '%s\n' id https://$at:4433/FR >in.csv
+    for transport in "${TRANSPORTS[@]}"; do
+        set -- "$build/examples/api_call" in.csv out.csv --retries 0 --master ssh://n3 \
+            --conf ssh.transport=$transport
+        CURL_CA_BUNDLE=$PWD/ca.pem cluster 0 "$@"
+        says out.csv France
+        cluster 1 "$@"
+        says out.csv certificate
+    done
+    kill $server
+}
+
 # The disk fills up in the middle of a job that does not need it.
 case_a_disk_that_fills_up()
 {
