@@ -1,7 +1,7 @@
 /* backend.h: what turns the scheduler's commands into work.
  *
- * One interface for threads of this process (backend_local), executors spawned by exec over
- * socketpairs (backend_executors), and, later, nodes over SSH. A backend owns its threads. It answers
+ * One interface for threads of this process (backend_local) and for executors, spawned here or on
+ * nodes over SSH (backend_executors). A backend owns its threads. It answers
  * with events (event.h) through the sink it was given, from any thread; commands come from the
  * scheduler's thread only and never block for long.
  *
@@ -51,6 +51,8 @@ typedef struct backend_ops {
     /* Ends an executor and starts it anew: EVENT_EXECUTOR_LOST, then EVENT_EXECUTOR_UP with the
      * next incarnation (or not, when it cannot be started). */
     void (*replace)(backend *b, uint32_t executor, uint32_t incarnation);
+    /* Records that the running tasks of a stage have made so far, about. May be NULL. */
+    uint64_t (*records)(backend *b, uint32_t stage);
     /* Ends all executors, joins all threads, frees b. No event is posted after it returns. */
     void (*stop)(backend *b);
 } backend_ops;

@@ -162,6 +162,21 @@ static void send_calls(void *arg, uint32_t number, uint32_t incarnation, rdd_str
     }
 }
 
+/* As of the last heartbeats. */
+static uint64_t executors_records(backend *base, uint32_t stage)
+{
+    executors_backend *b = of(base);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < b->count; i++) {
+        executor *e = &b->executors[i];
+        pthread_mutex_lock(&e->mutex);
+        if (e->connection)
+            sum += connection_records(e->connection, stage);
+        pthread_mutex_unlock(&e->mutex);
+    }
+    return sum;
+}
+
 /* -- Life -------------------------------------------------------------------------------------- */
 
 static int post_added(executors_backend *b, uint32_t number, rdd_error *err)
@@ -257,6 +272,7 @@ int backend_executors_new(backend **ret, place **places, uint32_t count, uint32_
         .start_executor = executors_start_executor,
         .release_executor = executors_release_executor,
         .replace = executors_replace,
+        .records = executors_records,
         .stop = executors_stop,
     };
     executors_backend *b = calloc(1, sizeof *b + ((size_t)count + room) * sizeof b->executors[0]);
@@ -353,20 +369,6 @@ void backend_executors_set_files(backend *base, struct file_server *files)
 void backend_executors_set_journal(backend *base, call_journal *j)
 {
     call_desk_set_journal(of(base)->calls, j);
-}
-
-uint64_t backend_executors_records(backend *base, uint32_t stage)
-{
-    executors_backend *b = of(base);
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < b->count; i++) {
-        executor *e = &b->executors[i];
-        pthread_mutex_lock(&e->mutex);
-        if (e->connection)
-            sum += connection_records(e->connection, stage);
-        pthread_mutex_unlock(&e->mutex);
-    }
-    return sum;
 }
 
 pid_t backend_executors_pid(backend *base, uint32_t number)

@@ -47,9 +47,6 @@ void backend_executors_set_files(backend *b, struct file_server *files);
 /* Where the answers of HTTP calls are kept, before start(); it outlives the backend. */
 void backend_executors_set_journal(backend *b, call_journal *j);
 
-/* Records that running tasks of a stage have made, as of the last heartbeats. From any thread. */
-uint64_t backend_executors_records(backend *b, uint32_t stage);
-
 /* The process of an executor, 0 when there is none here now; for tests that end it. From any
  * thread. */
 pid_t backend_executors_pid(backend *b, uint32_t executor);

@@ -337,6 +337,18 @@ static void local_cancel(backend *b, uint32_t executor UNUSED, uint32_t incarnat
         free(dropped);
 }
 
+static uint64_t local_records(backend *b, uint32_t stage)
+{
+    local_backend *self = of(b);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < self->started; i++) {
+        slot_state *s = &self->slots[i].watched->state;
+        if (atomic_load(&s->busy) && atomic_load(&s->stage) == stage)
+            sum += atomic_load(&s->records);
+    }
+    return sum;
+}
+
 static void local_cancel_task(backend *b UNUSED, uint32_t executor UNUSED, uint32_t incarnation UNUSED,
                               task_id id UNUSED)
 {
@@ -377,6 +389,7 @@ static const backend_ops LOCAL_OPS = {
     .cancel = local_cancel,
     .cancel_task = local_cancel_task,
     .replace = local_replace,
+    .records = local_records,
     .stop = local_stop,
 };
 

@@ -293,6 +293,8 @@ static void show_progress(driver *d, uint64_t now)
     for (driver_job *j = d->jobs; j && count < ARRAY_SIZE(shots); j = j->next)
         count += scheduler_snapshot(d->scheduler, j->id, shots + count, ARRAY_SIZE(shots) - count);
     pthread_mutex_unlock(&d->mutex);
+    for (size_t i = 0; i < count && d->backend->ops->records; i++)
+        shots[i].records += d->backend->ops->records(d->backend, shots[i].stage);
     executors_snapshot executors = scheduler_executors(d->scheduler);
     progress_executors(d->progress, executors.up, executors.max);
     progress_update(d->progress, now, shots, count,

@@ -188,6 +188,21 @@ case_concurrency()
     [ "$(at_once)" -eq 4 ]
 }
 
+# One task alone, which is far from done: its records count all the same.
+case_progress_within_a_task()
+{
+    command -v script >/dev/null || skip "needs script"
+    local master
+    demo_api --quiet --latency-ms 25
+    printf '%s\n' id {1..160} >in.csv
+    for master in 'local[1]' 'local-cluster[1,1]'; do
+        run 0 env TERM=xterm script -qec "$api_call in.csv out.csv --url $url/countries/FR --concurrency 4 \
+            --partitions 1 --master $master --conf executor.heartbeat=100ms" /dev/null
+        says "$out" '0+1/1' 'rec/s'
+    done
+    stop_server
+}
+
 # The server fails and throttles; with enough attempts everything is there in the end.
 case_errors_and_throttling()
 {
