@@ -1,45 +1,8 @@
-#include "connection.h"
-
-#include "clock.h"
-#include "stream.h"
+#include "connection_parts.h"
 
 #include <stdio.h>
 
-typedef struct known_plan {
-    uint32_t stage;
-    rdd_str bytes; /* the job's */
-    bool sent;
-} known_plan;
-
-struct connection {
-    channel channel;
-    char name[64];
-    char build_id[72];
-    connection_options options;
-    char *conf;
-    enum { GREETING, UP, FAILED } phase;
-    bool up_untold, stale, mute;
-    hello theirs;
-    int64_t ahead_ms;    /* its clock, of ours */
-    rdd_error error;
-    uint64_t begun_ns, heard_ns, next_heartbeat_ns;
-    known_plan *plans;
-    size_t plan_count, plan_capacity;
-    streams_out payloads;
-    uint64_t next_stream;
-    streams_in results;  /* owner: the outcome, heap */
-    outcome *outcomes;
-    size_t outcome_count, outcome_capacity;
-    buf lines;
-    slot_progress *progress; /* one for each slot */
-    size_t progress_count;
-};
-
-enum {
-    LINES_MAX = 16 << 20,
-    OUTCOMES_FIRST = 64,
-    CLOCK_OFF_MS = 60000, /* well past what the way here takes */
-};
+enum { LINES_MAX = 16 << 20, OUTCOMES_FIRST = 64 };
 
 int connection_new(connection **ret, const connection_options *options, uint64_t now_ns,
                    rdd_error *err)
@@ -99,8 +62,7 @@ void *connection_free(connection *c)
 
 /* -- Failing ----------------------------------------------------------------------------------- */
 
-/* The first reason counts. */
-static void fail(connection *c, const rdd_error *why)
+void connection_fail(connection *c, const rdd_error *why)
 {
     if (c->phase == FAILED)
         return;
@@ -110,18 +72,18 @@ static void fail(connection *c, const rdd_error *why)
         snprintf(c->error.node, sizeof c->error.node, "%s", c->name);
 }
 
-static void fail_protocol(connection *c, const char *what)
+void connection_fail_protocol(connection *c, const char *what)
 {
     rdd_error err;
     error_set(&err, RDD_E_PROTOCOL, "%s sent %s", c->name, what);
-    fail(c, &err);
+    connection_fail(c, &err);
 }
 
-static void fail_memory(connection *c)
+void connection_fail_memory(connection *c)
 {
     rdd_error err;
     error_set_memory(&err, "talking to an executor");
-    fail(c, &err);
+    connection_fail(c, &err);
 }
 
 bool connection_failed(const connection *c, rdd_error *ret)
@@ -145,115 +107,7 @@ void connection_closed(connection *c, const char *why)
         error_set(&err, RDD_E_LOST, "%s ended before it answered%s%s%s%s%s; rdd_init must come "
                   "first in main", c->name, why ? ": " : "", why ? why : "",
                   *foreign ? "; it said \"" : "", foreign, *foreign ? "\"" : "");
-    fail(c, &err);
-}
-
-/* -- Greeting ---------------------------------------------------------------------------------- */
-
-static void set_version_error(const connection *c, uint32_t theirs, int ours, rdd_error *err)
-{
-    error_set(err, RDD_E_PROTOCOL, "%s speaks version %u of the protocol, this is version %d; "
-              "driver and executors must be the same program", c->name, theirs, ours);
-}
-
-static bool is_same_program(connection *c, const hello *h)
-{
-    rdd_error err;
-    if (h->protocol != PROTOCOL_VERSION)
-        set_version_error(c, h->protocol, PROTOCOL_VERSION, &err);
-    else if (h->nonce != c->options.nonce)
-        error_set(&err, RDD_E_PROTOCOL, "%s answered somebody else's greeting", c->name);
-    else if (*h->build_id && *c->build_id && strcmp(h->build_id, c->build_id) != 0)
-        error_set(&err, RDD_E_PROTOCOL, "%s runs another build of the program (%.16s, the driver "
-                  "%.16s)", c->name, h->build_id, c->build_id);
-    else if (h->digest != c->options.digest)
-        error_set(&err, RDD_E_PROTOCOL, "%s has other operators than the driver; both must be the "
-                  "same program with the same libraries", c->name);
-    else
-        return true;
-    c->stale = h->nonce == c->options.nonce;
-    fail(c, &err);
-    return false;
-}
-
-/* A node may say that it has no processor, or more than anybody has. */
-static bool take_slots(connection *c, const hello *h)
-{
-    executor_setup *setup = &c->options.setup;
-    if (!setup->slots)
-        setup->slots = (uint32_t)u64_min(u64_max(h->cores, 1), SLOTS_MAX);
-    c->progress = calloc(setup->slots, sizeof *c->progress);
-    if (!c->progress)
-        fail_memory(c);
-    return c->progress;
-}
-
-static void look_at_clock(connection *c, const hello *h)
-{
-    char problem[256];
-    if (!c->options.wall_ms || !h->wall_ms)
-        return;
-    uint64_t now_ms = c->options.wall_ms + (c->heard_ns - c->begun_ns) / NS_PER_MS;
-    c->ahead_ms = (int64_t)(h->wall_ms - now_ms);
-    if (connection_clock_problem(c, problem, sizeof problem))
-        buf_format(&c->lines, "rdd: %s\n", problem);
-}
-
-bool connection_clock_problem(const connection *c, char *ret, size_t size)
-{
-    static const struct { double ms; const char *name; } UNITS[] = {
-        { 86400e3, "days" }, { 3600e3, "hours" }, { 60e3, "minutes" }, { 1e3, "seconds" },
-    };
-    double off = c->ahead_ms < 0 ? -(double)c->ahead_ms : (double)c->ahead_ms;
-    size_t unit = 0;
-    if (off < CLOCK_OFF_MS)
-        return false;
-    while (unit + 1 < ARRAY_SIZE(UNITS) && off < 2 * UNITS[unit].ms)
-        unit++;
-    snprintf(ret, size, "%s: its clock is %.0f %s %s the driver's: certificates and times of files are "
-             "judged wrongly there; set it, as with timedatectl set-ntp true", c->name,
-             off / UNITS[unit].ms, UNITS[unit].name, c->ahead_ms < 0 ? "behind" : "ahead of");
-    return true;
-}
-
-static void take_hello(connection *c, const frame *f)
-{
-    hello h;
-    if (hello_decode(f, &h) < 0) {
-        fail_protocol(c, "a malformed greeting");
-        return;
-    }
-    if (!is_same_program(c, &h) || !take_slots(c, &h))
-        return;
-    c->theirs = h;
-    c->phase = UP;
-    c->up_untold = true;
-    look_at_clock(c, &h);
-    setup_encode(&c->channel.control, &c->options.setup);
-}
-
-bool connection_came_up(connection *c, hello *ret)
-{
-    bool first = c->up_untold && c->phase == UP;
-    c->up_untold = false;
-    if (first && ret)
-        *ret = c->theirs;
-    return first;
-}
-
-uint32_t connection_slots(const connection *c)
-{
-    return c->options.setup.slots;
-}
-
-bool connection_is_stale(const connection *c)
-{
-    return c->stale;
-}
-
-bool connection_was_mute(const connection *c)
-{
-    return c->mute;
+    connection_fail(c, &err);
 }
 
 /* -- Outcomes ---------------------------------------------------------------------------------- */
@@ -266,7 +120,7 @@ static void push_outcome(connection *c, const outcome *o)
         if (!grown) {
             outcome gone = *o;
             outcome_release(&gone);
-            fail_memory(c);
+            connection_fail_memory(c);
             return;
         }
         c->outcomes = grown;
@@ -306,7 +160,7 @@ static void expect_result(connection *c, outcome *o, uint64_t stream)
         streams_in_open(&c->results, stream, o->result_size, owner) < 0) {
         free(owner);
         outcome_release(o);
-        fail_memory(c);
+        connection_fail_memory(c);
         return;
     }
     *owner = *o;
@@ -321,11 +175,11 @@ static void take_outcomes(connection *c, const frame *f)
         rdd_error err;
         int code = outcome_entry_decode(&r, &o, &stream, &err);
         if (code == RDD_E_MEMORY) {
-            fail_memory(c);
+            connection_fail_memory(c);
             return;
         }
         if (code < 0) {
-            fail_protocol(c, "a malformed outcome");
+            connection_fail_protocol(c, "a malformed outcome");
             return;
         }
         if (stream)
@@ -340,7 +194,7 @@ static void take_data(connection *c, const frame *f)
     stream_in *done;
     rdd_error err;
     if (streams_in_data(&c->results, f, &done, &err) < 0) {
-        fail(c, &err);
+        connection_fail(c, &err);
         return;
     }
     if (!done)
@@ -377,7 +231,7 @@ static void take_log(connection *c, const frame *f)
 {
     log_line line;
     if (log_decode(f, &line) < 0) {
-        fail_protocol(c, "a malformed line");
+        connection_fail_protocol(c, "a malformed line");
         return;
     }
     buf_format(&c->lines, line.kind == LOG_NOTICE ? "[%s] rdd: " : "[%s] ", c->name);
@@ -389,34 +243,34 @@ static void take_bye(connection *c, const frame *f)
 {
     rdd_error why;
     if (bye_decode(f, &why) < 0) {
-        fail_protocol(c, "a malformed goodbye");
+        connection_fail_protocol(c, "a malformed goodbye");
         return;
     }
     if (why.code == RDD_OK)
         error_set(&why, RDD_E_LOST, "%s ended", c->name);
     else
         error_prefix(&why, "%s ended: ", c->name);
-    fail(c, &why);
+    connection_fail(c, &why);
 }
 
 static void take_file_frame(connection *c, const frame *f)
 {
     rdd_error err;
     if (!c->options.files.take) {
-        fail_protocol(c, "a wish for a file, which it can open itself");
+        connection_fail_protocol(c, "a wish for a file, which it can open itself");
         return;
     }
     if (c->options.files.take(c->options.files.arg, f, &err) == 0)
         return;
     error_prefix(&err, "%s sent ", c->name);
-    fail(c, &err);
+    connection_fail(c, &err);
 }
 
 static void take_frame(connection *c, const frame *f)
 {
     uint64_t more;
     if (c->phase == GREETING && f->type != FRAME_HELLO && f->type != FRAME_BYE) {
-        fail_protocol(c, "something else than a greeting");
+        connection_fail_protocol(c, "something else than a greeting");
         return;
     }
     if (stream_is_file(f->stream)) {
@@ -426,7 +280,7 @@ static void take_frame(connection *c, const frame *f)
     switch (f->type) {
     case FRAME_HELLO:
         if (c->phase == GREETING)
-            take_hello(c, f);
+            connection_take_hello(c, f);
         return;
     case FRAME_OUTCOMES: take_outcomes(c, f); return;
     case FRAME_DATA: take_data(c, f); return;
@@ -456,7 +310,7 @@ static void take_frame(connection *c, const frame *f)
     case FRAME_CLOSE:
     case FRAME_TYPES: break;
     }
-    fail_protocol(c, "a frame that is not for a driver");
+    connection_fail_protocol(c, "a frame that is not for a driver");
 }
 
 channel *connection_channel(connection *c)
@@ -473,11 +327,11 @@ void connection_input(connection *c, uint64_t now_ns)
     while (c->phase != FAILED && (code = channel_next(&c->channel, &f, &err)) == 1)
         take_frame(c, &f);
     if (code < 0 && c->channel.in.other_version)
-        set_version_error(c, c->channel.in.other_version, FRAME_VERSION, &err);
+        connection_version_error(c, c->channel.in.other_version, FRAME_VERSION, &err);
     else if (code < 0 && c->phase == GREETING) /* fails it already */
         connection_closed(c, err.message);
     if (code < 0)
-        fail(c, &err);
+        connection_fail(c, &err);
     if (c->phase == FAILED)
         frame_reader_drop(&c->channel.in);
 }
@@ -499,7 +353,7 @@ void connection_pump(connection *c)
     if (c->options.files.pump && c->phase == UP)
         c->options.files.pump(c->options.files.arg, &c->channel);
     if (channel_failed(&c->channel))
-        fail_memory(c);
+        connection_fail_memory(c);
 }
 
 buf *connection_lines(connection *c)
@@ -522,7 +376,7 @@ void connection_tick(connection *c, uint64_t now_ns)
         rdd_error err;
         error_set(&err, RDD_E_LOST, "no sign of life from %s for %llu ms", c->name,
                   (unsigned long long)(patience_of(c) / NS_PER_MS));
-        fail(c, &err);
+        connection_fail(c, &err);
         return;
     }
     if (c->phase == UP && now_ns >= c->next_heartbeat_ns) {
@@ -556,7 +410,7 @@ int connection_plan(connection *c, uint32_t stage, rdd_str plan)
         size_t capacity = c->plan_capacity ? c->plan_capacity * 2 : 8;
         known_plan *grown = realloc(c->plans, capacity * sizeof *grown);
         if (!grown) {
-            fail_memory(c);
+            connection_fail_memory(c);
             return RDD_E_MEMORY;
         }
         c->plans = grown;
@@ -586,7 +440,7 @@ static uint64_t stream_payload(connection *c, const task_spec *task)
     if (id >= STREAM_WORKER_FIRST ||
         streams_out_add(&c->payloads, id, task->id.stage, task->payload.data, task->payload.size,
                         NULL) < 0)
-        fail_memory(c);
+        connection_fail_memory(c);
     return id;
 }
 

@@ -260,7 +260,7 @@ static void print_row(void *arg, size_t index)
     k->failures += p->code < 0;
 }
 
-/* One line for each host that failed: host, step, what to do. And for clocks that are off, which is no failure. */
+/* One line for each host that failed: host, step, what to do. A clock that is off is no failure. */
 static void print_failures(const checker *k)
 {
     if (k->failures)
