@@ -82,9 +82,9 @@ int scheduler_step(scheduler *s, event *e, uint64_t now_ns, command_list *out)
         executors_tick(s);
         copies_tick(s);
     }
+    without_executors(s); /* jobs that fail give executors back, which the others get */
     assign(s, event_executor(s, e));
     elastic_decide(s);
-    without_executors(s);
     jobs_finish(s);
     s->out = NULL;
     if (s->no_memory) {

@@ -62,17 +62,19 @@ static executor *suspects_choose(scheduler *s)
     return x;
 }
 
-/* x is reserved and empty: the oldest suspect that fits, or else the oldest. If it may have none of
- * them any more, it is like any other again. */
-static void suspect_launch(scheduler *s, executor *x)
+/* The first stage whose suspects x may have. */
+static stage *suspects_for(const scheduler *s, const executor *x)
 {
     stage *st = s->suspects_first;
     while (st && stage_excludes(st, executor_index(s, x)))
         st = st->suspects_next;
-    if (!st) {
-        executor_unreserve(s, x);
-        return;
-    }
+    return st;
+}
+
+/* x is reserved and empty, and may have some: the oldest suspect that fits, or else the oldest. */
+static void suspect_launch(scheduler *s, executor *x)
+{
+    stage *st = suspects_for(s, x);
     if (!launch_reserve(s, st, 1))
         return;
     uint32_t previous, at = queue_find(s, st, &st->suspects, x, &previous);
@@ -96,8 +98,19 @@ static void suspect_launch(scheduler *s, executor *x)
     executor_update(s, x);
 }
 
+/* Those that were excluded meanwhile are like any other again. */
+static void unreserve_useless(scheduler *s)
+{
+    for (uint32_t i = 0; i < s->executor_count && s->reserved > s->alone; i++) {
+        executor *x = &s->executors[i];
+        if (x->reserved && !x->alone && !suspects_for(s, x))
+            executor_unreserve(s, x);
+    }
+}
+
 void suspects_assign(scheduler *s, executor *told)
 {
+    unreserve_useless(s);
     if (told && told->reserved && !told->alone && !told->flying)
         suspect_launch(s, told);
     while (s->suspects > s->reserved - s->alone && s->reserved < (s->usable + 1) / 2) {
