@@ -18,6 +18,7 @@
 #include <rdd.h>
 
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -184,17 +185,43 @@ static double number_of(const char *option, const char *text, double least, doub
 {
     char *end;
     double value = strtod(text, &end);
-    if (end == text || *end || !(value >= least && value <= most))
-        usage_error("%s wants a number within its range", option);
+    if (end == text || *end || !(value >= least && value <= most)) {
+        char range[64];
+        snprintf(range, sizeof range, "%%s wants a number from %g to %.0f", least, most);
+        usage_error(range, option);
+    }
+    return value;
+}
+
+/* Better one error now than one for each row. */
+static const char *header_of(const char *value)
+{
+    size_t name = strcspn(value, ": \t");
+    if (!name || value[name] != ':')
+        usage_error("--header %s: give it as 'Name: value'", value);
+    return value;
+}
+
+static const char *method_of(const char *value)
+{
+    if (!*value || value[strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-")])
+        usage_error("--method %s: give one word, such as GET or POST", value);
+    return value;
+}
+
+static const char *url_of(const char *value)
+{
+    if (*value != '{' && strncasecmp(value, "http://", 7) != 0 && strncasecmp(value, "https://", 8) != 0)
+        usage_error("--url %s: it has to begin with http:// or https://, or a {column} that does", value);
     return value;
 }
 
 static void take_option(settings *s, const char *option, const char *value)
 {
     if (!strcmp(option, "--url"))
-        s->env.url = rdd_str_of(value);
+        s->env.url = rdd_str_of(url_of(value));
     else if (!strcmp(option, "--method"))
-        s->env.method = rdd_str_of(value);
+        s->env.method = rdd_str_of(method_of(value));
     else if (!strcmp(option, "--body"))
         s->env.body = rdd_str_of(value);
     else if (!strcmp(option, "--prefix"))
@@ -218,7 +245,7 @@ static void take_option(settings *s, const char *option, const char *value)
     else if (s->env.headers.count == HEADERS_MAX)
         usage_error("%s: too many of them", option);
     else
-        s->headers[s->env.headers.count++] = rdd_str_of(value);
+        s->headers[s->env.headers.count++] = rdd_str_of(header_of(value));
 }
 
 static void parse(settings *s, int argc, char **argv)
@@ -244,7 +271,7 @@ static void parse(settings *s, int argc, char **argv)
         }
     }
     if (!s->output)
-        usage_error("%s", "INPUT.csv and OUTPUT.csv are missing");
+        usage_error("%s", s->input ? "OUTPUT.csv is missing" : "INPUT.csv and OUTPUT.csv are missing");
     s->env.headers.items = s->headers;
 }
 

@@ -242,6 +242,8 @@ static void on_exit_called(int status, void *arg)
     crash.report->kind = CRASH_EXIT;
     crash.report->status = status;
     complete_report(crash.report, my_busy_slot());
+    if (crash.headline)
+        print_headline(crash.report);
 }
 
 void crash_blame(uint32_t slot, crash_kind kind)

@@ -24,6 +24,17 @@ static remote_task task_of(const run *r)
     return task;
 }
 
+static int open_shared(const input_file *file, uint64_t offset, uint64_t end, input **ret,
+                       rdd_error *err)
+{
+    input_provider *here = input_provider_shared();
+    int code = here->open(here, file, offset, end, ret, err);
+    char name[64] = "a node";
+    if (code < 0 && err && gethostname(name, sizeof name - 1) == 0)
+        error_prefix(err, "on %s, which has it says --conf shared: ", name);
+    return code;
+}
+
 static int open_input(input_provider *provider, const input_file *file, uint64_t offset,
                       uint64_t end, input **ret, rdd_error *err)
 {
@@ -32,13 +43,11 @@ static int open_input(input_provider *provider, const input_file *file, uint64_t
         http_input_stop stop = { r->cancelled, &r->plan->cancelled };
         return http_input_open(stop, file, offset, end, ret, err);
     }
-    input_provider *here = NULL;
+    input_provider *here = input_provider_local();
     if (!remote_of(r))
-        here = input_provider_local();
-    else if (file->place == INPUT_SHARED)
-        here = input_provider_shared();
-    if (here)
         return here->open(here, file, offset, end, ret, err);
+    if (file->place == INPUT_SHARED)
+        return open_shared(file, offset, end, ret, err);
     remote_task task = task_of(r);
     return remote_input_open(&task, file, offset, end, ret, err);
 }

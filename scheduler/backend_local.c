@@ -95,7 +95,8 @@ static int watch_crashes(uint32_t slots, rdd_error *err)
                               .fd = STDERR_FILENO,
                               .headline = true,
                               .prefix = "rdd: ",
-                              .label = watched_label };
+                              .label = watched_label,
+                              .catch_exit = true };
     crash_install(&options);
     return 0;
 }

@@ -369,7 +369,11 @@ static int open_file(call_journal *j, rdd_error *err)
         return code;
     if (moved)
         note(j, "rdd: %s was there from an interrupted run and is now %s.old\n", j->path, j->path);
-    return call_journal_file_read(j->fd, j->path, &j->end, take_old, j, err);
+    code = call_journal_file_read(j->fd, j->path, &j->end, take_old, j, err);
+    if (code == 0 && j->options.resume)
+        note(j, "rdd: going on with what %s holds: %llu entries; calls that are not in it are made\n",
+             j->path, (unsigned long long)j->resumed);
+    return code;
 }
 
 int call_journal_open(call_journal **ret, const call_journal_options *options, rdd_error *err)

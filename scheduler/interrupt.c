@@ -46,6 +46,8 @@ static void *watch_main(void *arg UNUSED)
     atomic_store(&watch.ctx->interrupted, true);
     if (!driver_is_busy(watch.driver) && !atomic_load(&watch.ctx->saves))
         _exit(128 + watch.number);
+    if (isatty(STDERR_FILENO) && watch.ctx->verbosity != VERBOSITY_QUIET)
+        fprintf(stderr, "rdd: cancelling what runs; ^C again ends at once\n");
     rdd_error err;
     error_set(&err, RDD_E_CANCELLED, "interrupted");
     driver_cancel_all(watch.driver, &err);

@@ -136,12 +136,21 @@ static int set_event_log(rdd_context *ctx, const char *path, rdd_error *err)
     return ctx->event_log ? 0 : error_set_memory(err, "reading options");
 }
 
+/* What is wrong with a list of hosts says already that it came with --master. */
+static void name_source(rdd_error *err, const char *source)
+{
+    static const char said[] = "--master: ";
+    if (!strncmp(err->message, said, sizeof said - 1))
+        memmove(err->message, err->message + sizeof said - 1, strlen(err->message) - sizeof said + 2);
+    error_prefix(err, "%s", source);
+}
+
 static int set_master(rdd_context *ctx, const char *text, rdd_error *err)
 {
     master_release(&ctx->master); /* the last one counts */
     int code = master_parse(text, &ctx->master, err);
     if (code < 0)
-        error_prefix(err, "--master ");
+        name_source(err, "--master ");
     return code;
 }
 
@@ -239,7 +248,7 @@ static int default_master(master *ret, rdd_error *err)
         return master_parse("local[*]", ret, err);
     int code = master_parse(from_environment, ret, err);
     if (code < 0)
-        error_prefix(err, "RDD_MASTER=");
+        name_source(err, "RDD_MASTER=");
     return code;
 }
 

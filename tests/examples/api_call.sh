@@ -358,6 +358,17 @@ case_usage()
         --concurrency --partitions --rate --retries --timeout --max-errors --prefix
     run 2 "$api_call"
     one_line 'api_call: INPUT.csv and OUTPUT.csv are missing; api_call --help'
+    run 2 "$api_call" in.csv
+    one_line 'api_call: OUTPUT.csv is missing; api_call --help'
+    echo before >out.csv
+    run 2 "$api_call" in.csv out.csv --url http://127.0.0.1:1/ --header Accept
+    one_line "--header Accept: give it as 'Name: value'"
+    run 2 "$api_call" in.csv out.csv --url http://127.0.0.1:1/ --method 'G ET'
+    one_line '--method G ET: give one word'
+    run 2 "$api_call" in.csv out.csv --url 127.0.0.1/{id}
+    one_line '--url 127.0.0.1/{id}: it has to begin with http:// or https://'
+    [ "$(cat out.csv)" = before ]
+    rm out.csv
     run 2 "$api_call" in.csv out.csv --foo 1
     one_line 'there is no option --foo'
     run 2 "$api_call" in.csv out.csv --url
