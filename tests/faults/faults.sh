@@ -116,6 +116,8 @@ case_crash_on_threads()
     says "$err" 'rdd: ' SIGSEGV 'map work (tests/faults/faulty.c:' 'partition 1'
     run 134 bash -c '"$@"; exit $?' - "$faulty" abort-always signs --master 'local[2]'
     says "$err" 'rdd: ' SIGABRT 'map work (tests/faults/faulty.c:' 'partition 1'
+    run 3 "$faulty" exit-always signs --master 'local[2]'
+    says "$err" 'rdd: exit(3) was called in map work (tests/faults/faulty.c:' 'partition 1'
 }
 
 case_failing_records()
