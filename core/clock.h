@@ -24,12 +24,17 @@ static inline uint64_t clock_now_ns(void)
     return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-/* Milliseconds since 1970, which may be wrong. */
-static inline uint64_t clock_wall_ms(void)
+/* Since 1970, which may be wrong. */
+static inline uint64_t clock_wall_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / NS_PER_MS;
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static inline uint64_t clock_wall_ms(void)
+{
+    return clock_wall_ns() / NS_PER_MS;
 }
 
 static inline struct timespec clock_timespec(uint64_t ns)

@@ -186,9 +186,9 @@ static double number_of(const char *option, const char *text, double least, doub
     char *end;
     double value = strtod(text, &end);
     if (end == text || *end || !(value >= least && value <= most)) {
-        char range[64];
-        snprintf(range, sizeof range, "%%s wants a number from %g to %.0f", least, most);
-        usage_error(range, option);
+        char wants[100];
+        snprintf(wants, sizeof wants, "%s wants a number from %g to %.0f", option, least, most);
+        usage_error("%s", wants);
     }
     return value;
 }

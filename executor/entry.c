@@ -37,10 +37,8 @@ static int move_away(int fd)
  * fault for every 4 KiB of it. */
 static void keep_memory(void)
 {
-#ifdef __GLIBC__
     mallopt(M_MMAP_THRESHOLD, KEPT_MAX / 2);
     mallopt(M_TRIM_THRESHOLD, KEPT_MAX);
-#endif
 }
 
 static void begin_supervisor(void)

@@ -39,7 +39,7 @@ void journal_set_keeper(journal_keeper *k)
 
 static buf *empty_buffer(run_journal *j)
 {
-    if (j->call.capacity > JOURNAL_ENTRY_MAX || j->call.failed)
+    if (j->call.capacity > JOURNAL_ENTRY_MAX)
         buf_release(&j->call);
     buf_clear(&j->call);
     return &j->call;

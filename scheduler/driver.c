@@ -478,14 +478,11 @@ static int open_log(driver *d, rdd_error *err)
     int code = event_log_open(&d->log, ctx->event_log, err);
     if (code < 0)
         return code;
-    struct timespec wall;
-    clock_gettime(CLOCK_REALTIME, &wall);
     event_log_start(d->log, d->started_ns,
                     &(event_log_application){ .program = ctx->program,
                                               .master = ctx->master.text,
                                               .slots = ctx->master.executors * ctx->master.slots,
-                                              .wall_ns = (uint64_t)wall.tv_sec * NS_PER_S +
-                                                         (uint64_t)wall.tv_nsec });
+                                              .wall_ns = clock_wall_ns() });
     return 0;
 }
 

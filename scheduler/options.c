@@ -170,6 +170,8 @@ static const struct valued {
     { "--event-log", set_event_log, "--event-log job.jsonl" },
 };
 
+static const char EXPLAIN[] = "--explain"; /* with a value or without */
+
 static const struct flag {
     const char *name;
     verbosity verbosity;
@@ -206,8 +208,9 @@ static int take_option(rdd_context *ctx, int argc, char **argv, int *at, rdd_err
         ++*at;
         return 1;
     }
-    if (!strncmp(word, "--explain", 9) && (!word[9] || word[9] == '=')) {
-        int code = set_explain(ctx, word[9] ? word + 10 : NULL, err);
+    size_t size = sizeof EXPLAIN - 1;
+    if (!strncmp(word, EXPLAIN, size) && (!word[size] || word[size] == '=')) {
+        int code = set_explain(ctx, word[size] ? word + size + 1 : NULL, err);
         ++*at;
         return code < 0 ? code : 1;
     }
@@ -230,14 +233,16 @@ static bool is_slip_of(const char *word, size_t size, const char *name)
 /* Nearly one of ours: the program's own option, or a slip that would make everything run elsewhere. */
 static int refuse_slip(const char *word, rdd_error *err)
 {
-    static const char *const NAMES[] = { "--master", "--conf", "--event-log", "--progress", "--quiet",
-                                         "--verbose", "--explain" };
     size_t size = strcspn(word, "=");
-    for (size_t i = 0; i < ARRAY_SIZE(NAMES); i++)
-        if (is_slip_of(word, size, NAMES[i]))
-            return error_set(err, RDD_E_USAGE, "%.*s: is %s meant? (An option of the program's own comes "
-                             "behind --)", (int)size_min(size, 100), word, NAMES[i]);
-    return 0;
+    const char *meant = is_slip_of(word, size, EXPLAIN) ? EXPLAIN : NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(VALUED) && !meant; i++)
+        meant = is_slip_of(word, size, VALUED[i].name) ? VALUED[i].name : NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(FLAGS) && !meant; i++)
+        meant = is_slip_of(word, size, FLAGS[i].name) ? FLAGS[i].name : NULL;
+    if (!meant)
+        return 0;
+    return error_set(err, RDD_E_USAGE, "%.*s: is %s meant? (An option of the program's own comes behind "
+                     "--)", (int)size_min(size, 100), word, meant);
 }
 
 /* Without --master. A master may come with settings, so one that is not used is not even read. */
