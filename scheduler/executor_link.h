@@ -61,6 +61,12 @@ struct place {
     uint32_t restarts_max; /* in a row without an outcome in between; UINT32_MAX: for ever */
 };
 
+/* Whether another start can do better than the last one, which was stale or mute, or neither. */
+static inline bool place_can_do_better(place *p, bool stale, bool mute)
+{
+    return (stale || mute) && p->ops->stale && p->ops->stale(p, mute);
+}
+
 int place_process_new(place **ret, uint32_t number, uint32_t slots, rdd_error *err);
 
 #endif

@@ -343,7 +343,7 @@ static void end_link(executor *e, connection *c, rdd_error *why)
 static start_failure failure_of(executor *e, const connection *c)
 {
     bool stale = c && connection_is_stale(c), mute = c && connection_was_mute(c) && !is_told_to_end(e);
-    bool better = (stale || mute) && e->place->ops->stale && e->place->ops->stale(e->place, mute);
+    bool better = place_can_do_better(e->place, stale, mute);
     return stale && !better ? START_NEVER : START_AGAIN;
 }
 

@@ -159,6 +159,12 @@ static int add_host(parser *p, const hosts_entry *e, size_t index, rdd_error *er
     return 0;
 }
 
+static void add_where(const char *where, rdd_error *err)
+{
+    if (*where)
+        error_prefix(err, "%.200s: ", where);
+}
+
 /* "hosts.txt line 3: "n[3-1]": " before what is wrong. */
 static void add_place(const parser *p, const char *entry, size_t size, rdd_error *err)
 {
@@ -166,10 +172,11 @@ static void add_place(const parser *p, const char *entry, size_t size, rdd_error
         return;
     const char *dots = size > SHOWN_MAX ? "…" : "";
     int shown = (int)size_min(size, SHOWN_MAX);
+    error_prefix(err, "\"%.*s%s\": ", shown, entry, dots);
     if (p->lines)
-        error_prefix(err, "%.200s line %u: \"%.*s%s\": ", p->where, p->line, shown, entry, dots);
+        error_prefix(err, "%.200s%sline %u: ", p->where, *p->where ? " " : "", p->line);
     else
-        error_prefix(err, "%.200s: \"%.*s%s\": ", p->where, shown, entry, dots);
+        add_where(p->where, err);
 }
 
 static int parse_entry(parser *p, const char *entry, size_t size, rdd_error *err)
@@ -241,10 +248,10 @@ int hosts_parse(const char *text, const char *where, host_list *list, rdd_error 
     int code = parser_init(&p, text, where, list, err);
     if (code == 0)
         code = parse_entries(&p, text, err);
-    if (code == 0 && list->count == before)
-        code = error_set(err, RDD_E_USAGE, "%.200s: no hosts; give some, as in "
-                                           "n1,4/n2,user@n3:2222",
-                         where);
+    if (code == 0 && list->count == before) {
+        code = error_set(err, RDD_E_USAGE, "no hosts; give some, as in n1,4/n2,user@n3:2222");
+        add_where(where, err);
+    }
     if (code < 0)
         list_cut(list, before);
     if (!list->count)
@@ -310,9 +317,9 @@ int hosts_read(const char *path, host_list *list, rdd_error *err)
     return hosts_parse(text + 3 * mark, path, list, err);
 }
 
-int hosts_of_master(const char *text, host_list *list, char **ret_file, rdd_error *err)
+int hosts_of_master(const char *text, const char *where, host_list *list, char **ret_file,
+                    rdd_error *err)
 {
-    const char *where = "--master";
     *ret_file = NULL;
     if (!*text) {
         where = "RDD_HOSTS";
@@ -328,7 +335,7 @@ int hosts_of_master(const char *text, host_list *list, char **ret_file, rdd_erro
         return error_set_memory(err, "reading hosts");
     int code = hosts_read(file, list, err);
     if (code < 0)
-        error_prefix(err, "%s: ", where);
+        add_where(where, err);
     else
         *ret_file = TAKE(file);
     return code;

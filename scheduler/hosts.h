@@ -37,16 +37,17 @@ typedef struct host_list {
 
 enum { HOSTS_MAX = 4096 };
 
-/* `where` comes first in messages: "--master", "hosts.txt". A failure names the line (of several)
- * and the entry, and says what would do. Appends to *list, or leaves it alone when it fails. A host
- * that is there already is an error, as is a text without any. */
+/* `where` comes first in messages: "HOSTS", "hosts.txt"; "": nothing does. A failure names the line (of
+ * several) and the entry, and says what would do. Appends to *list, or leaves it alone when it fails. A
+ * host that is there already is an error, as is a text without any. */
 int hosts_parse(const char *text, const char *where, host_list *list, rdd_error *err);
 int hosts_read(const char *path, host_list *list, rdd_error *err);
 
 /* What comes after "ssh://", or "@FILE" for what comes after "ssh:"; "" takes RDD_HOSTS, which is a
  * list or "@FILE". *ret_file: heap, the file that was read, to be read again when it changes; NULL
- * when there was none. */
-int hosts_of_master(const char *text, host_list *list, char **ret_file, rdd_error *err);
+ * when there was none. `where` as above, but for RDD_HOSTS. */
+int hosts_of_master(const char *text, const char *where, host_list *list, char **ret_file,
+                    rdd_error *err);
 
 /* "user@name:port" as far as given, "this machine" for ":"; for messages and prefixes of lines. */
 void host_describe(const host *h, char *text, size_t size);

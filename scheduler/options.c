@@ -62,7 +62,7 @@ static int parse_ssh(const char *text, master *ret, rdd_error *err)
     else if (*hosts && *hosts != '@')
         return error_set(err, RDD_E_USAGE, "%.100s: hosts come after ssh://, a file after ssh:@",
                          text);
-    int code = hosts_of_master(hosts, &m.hosts, &m.hosts_file, err);
+    int code = hosts_of_master(hosts, "", &m.hosts, &m.hosts_file, err);
     if (code < 0) {
         if (!*hosts)
             error_prefix(err, "%.100s: ", text);
@@ -136,21 +136,12 @@ static int set_event_log(rdd_context *ctx, const char *path, rdd_error *err)
     return ctx->event_log ? 0 : error_set_memory(err, "reading options");
 }
 
-/* What is wrong with a list of hosts says already that it came with --master. */
-static void name_source(rdd_error *err, const char *source)
-{
-    static const char said[] = "--master: ";
-    if (!strncmp(err->message, said, sizeof said - 1))
-        memmove(err->message, err->message + sizeof said - 1, strlen(err->message) - sizeof said + 2);
-    error_prefix(err, "%s", source);
-}
-
 static int set_master(rdd_context *ctx, const char *text, rdd_error *err)
 {
     master_release(&ctx->master); /* the last one counts */
     int code = master_parse(text, &ctx->master, err);
     if (code < 0)
-        name_source(err, "--master ");
+        error_prefix(err, "--master ");
     return code;
 }
 
@@ -253,7 +244,7 @@ static int default_master(master *ret, rdd_error *err)
         return master_parse("local[*]", ret, err);
     int code = master_parse(from_environment, ret, err);
     if (code < 0)
-        name_source(err, "RDD_MASTER=");
+        error_prefix(err, "RDD_MASTER=");
     return code;
 }
 

@@ -162,9 +162,7 @@ static int try_start(probe *p, bool *ret_stale, rdd_error *err)
     l->ops->end(l, BYE_WAIT_MS * NS_PER_MS, how, sizeof how);
     if (code < 0 && c) {
         connection_closed(c, how);
-        bool mute = connection_was_mute(c);
-        *ret_stale = (connection_is_stale(c) || mute) && p->place->ops->stale &&
-                     p->place->ops->stale(p->place, mute);
+        *ret_stale = place_can_do_better(p->place, connection_is_stale(c), connection_was_mute(c));
         connection_failed(c, err);
         add_said(&said, err);
     }

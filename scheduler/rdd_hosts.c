@@ -16,7 +16,7 @@ static int parse_argument(const char *text, host_list *hosts, rdd_error *err)
     else if (!strncmp(text, "ssh:", 4))
         text += 4;
     if (!*text || *text == '@')
-        return hosts_of_master(text, hosts, &file, err);
+        return hosts_of_master(text, "HOSTS", hosts, &file, err);
     return hosts_parse(text, "HOSTS", hosts, err);
 }
 

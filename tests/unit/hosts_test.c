@@ -364,24 +364,24 @@ static void what_master_says(void **state)
     char *file = NULL;
     rdd_error err = { 0 };
     unsetenv("RDD_HOSTS");
-    assert_int_equal(hosts_of_master("n1,4/n2", &list, &file, &err), 0);
+    assert_int_equal(hosts_of_master("n1,4/n2", "w", &list, &file, &err), 0);
     assert_int_equal(list.count, 2);
     assert_null(file);
     host_list_release(&list);
 
-    assert_int_equal(hosts_of_master("", &list, &file, &err), RDD_E_USAGE);
+    assert_int_equal(hosts_of_master("", "w", &list, &file, &err), RDD_E_USAGE);
     assert_string_equal(err.message, "no hosts; give ssh://n1,4/n2 or ssh:@FILE, or set RDD_HOSTS");
     setenv("RDD_HOSTS", "n1,n2,n3", 1);
-    assert_int_equal(hosts_of_master("", &list, &file, &err), 0);
+    assert_int_equal(hosts_of_master("", "w", &list, &file, &err), 0);
     assert_int_equal(list.count, 3);
     host_list_release(&list);
     setenv("RDD_HOSTS", "n1,n1", 1);
-    assert_int_equal(hosts_of_master("", &list, &file, &err), RDD_E_USAGE);
+    assert_int_equal(hosts_of_master("", "w", &list, &file, &err), RDD_E_USAGE);
     assert_int_equal(strncmp(err.message, "RDD_HOSTS: \"n1\"", 15), 0);
 
     char text[PATH_MAX + 8];
     snprintf(text, sizeof text, "@%s", test_file("mine.txt", "n7\n", 3));
-    assert_int_equal(hosts_of_master(text, &list, &file, &err), 0);
+    assert_int_equal(hosts_of_master(text, "w", &list, &file, &err), 0);
     assert_string_equal(list.items[0].name, "n7");
     assert_string_equal(file, text + 1);
     host_list_release(&list);
@@ -389,12 +389,12 @@ static void what_master_says(void **state)
 
     setenv("HOME", test_dir(), 1);
     setenv("RDD_HOSTS", "@~/mine.txt", 1);
-    assert_int_equal(hosts_of_master("", &list, &file, &err), 0);
+    assert_int_equal(hosts_of_master("", "w", &list, &file, &err), 0);
     assert_string_equal(file, text + 1);
     host_list_release(&list);
     free(TAKE(file));
     setenv("RDD_HOSTS", "@/none/such", 1);
-    assert_int_equal(hosts_of_master("", &list, &file, &err), RDD_E_IO);
+    assert_int_equal(hosts_of_master("", "w", &list, &file, &err), RDD_E_IO);
     assert_string_equal(err.message, "RDD_HOSTS: /none/such: the hosts file cannot be read: No "
                                      "such file or directory");
     assert_null(file);

@@ -86,6 +86,7 @@ static void hosts_that_cannot_be(void **state)
         { "ssh:a,b", "hosts come after ssh://, a file after ssh:@" },
         { "ssh:@/nowhere/hosts", "/nowhere/hosts" },
         { "ssh://n1,n1", "n1" },
+        { "ssh://,", "no hosts; give some, as in n1,4/n2,user@n3:2222" },
         { "ssh://-oProxyCommand=x", "-oProxyCommand" },
         { "ssh:", "ssh:: no hosts; give ssh://n1,4/n2 or ssh:@FILE, or set RDD_HOSTS" },
     };
