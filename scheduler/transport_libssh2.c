@@ -10,6 +10,8 @@
  *     streams have one length, and go into `held` where the caller's memory is shorter.
  *   - A call for one stream may take packets of another off the socket, which a descriptor then does
  *     not show: session_poll() looks inside.
+ *   - Any call may be the one that brings new keys, and then nothing else may come: session_poll() and
+ *     wind_up() try again what waited for them.
  */
 #include "transport_libssh2.h"
 
@@ -135,7 +137,10 @@ static ssize_t flush_out(ssh_session *l)
 {
     while (l->out_at < l->out_size) {
         ssize_t n = libssh2_channel_write(l->channel, l->out + l->out_at, l->out_size - l->out_at);
-        if (n == LIBSSH2_ERROR_EAGAIN || n == 0)
+        bool waits = n == LIBSSH2_ERROR_EAGAIN || n == 0;
+        l->unread = !waits && l->write_waits;
+        l->write_waits = waits;
+        if (waits)
             return remember(l, STUCK_WRITE);
         if (n < 0)
             return lose(l);
@@ -150,6 +155,7 @@ static ssize_t read_channel(ssh_session *l, ssh_stuck call, void *data)
 {
     int stream = call == STUCK_READ ? 0 : SSH_EXTENDED_DATA_STDERR;
     ssize_t n = libssh2_channel_read_ex(l->channel, stream, data, SSH_READ_SIZE);
+    l->unread = false;
     if (n == LIBSSH2_ERROR_EAGAIN)
         return remember(l, call);
     l->stuck = STUCK_NOWHERE;
@@ -240,12 +246,18 @@ static void drain_jump(ssh_session *l)
         ;
 }
 
+/* True when bytes went on that had waited for new keys. */
+static bool goes_on(ssh_session *l)
+{
+    return l->stuck == STUCK_NOWHERE && l->out_at < l->out_size && flush_out(l) != -EAGAIN;
+}
+
 static size_t session_poll(transport *t, struct pollfd *fds, bool want_write)
 {
-    (void)want_write; /* there is room when the socket has it, or when the server grants it */
+    (void)want_write; /* there is room when the socket has it, the server grants it, or keys changed */
     ssh_session *l = of(t);
     drain_jump(l);
-    if (l->lost)
+    if (l->lost || l->unread || goes_on(l))
         return 0;
     for (size_t i = 0; i < ARRAY_SIZE(l->held); i++)
         if (l->held[i].at < l->held[i].size)
@@ -277,34 +289,39 @@ static void *ssh_session_free(ssh_session *l)
     return NULL;
 }
 
-/* One round of ending: what is inside goes out, the command's stdin is closed, what comes is thrown
- * away. 1: the command has ended; 0: wait; negative: the session is lost. */
+/* Hands over what is inside, then the end of the command's stdin. True when something went. */
+static bool close_input(ssh_session *l, bool *eof_sent)
+{
+    size_t left = l->out_size - l->out_at;
+    if (make_way(l, l->stuck == STUCK_EOF ? STUCK_EOF : STUCK_WRITE) || flush_out(l))
+        return l->out_size - l->out_at < left;
+    if (libssh2_channel_send_eof(l->channel) == LIBSSH2_ERROR_EAGAIN) {
+        remember(l, STUCK_EOF);
+        return left > 0;
+    }
+    l->stuck = STUCK_NOWHERE; /* the server may have closed before: then the reads say so */
+    *eof_sent = true;
+    return true;
+}
+
+/* One round of ending: what comes is thrown away, what is inside goes out, the command's stdin is
+ * closed. 1: the command has ended; 0: wait; negative: the session is lost. */
 static ssize_t wind_up(ssh_session *l, bool *eof_sent, char *bytes, size_t size)
 {
-    ssize_t code = make_way(l, l->stuck == STUCK_EOF ? STUCK_EOF : STUCK_WRITE);
-    if (!code)
-        code = flush_out(l);
-    if (!code && !*eof_sent) {
-        code = libssh2_channel_send_eof(l->channel);
-        if (code == LIBSSH2_ERROR_EAGAIN) {
-            code = remember(l, STUCK_EOF);
-        } else {
-            l->stuck = STUCK_NOWHERE; /* the server may have closed before: then the reads say so */
-            *eof_sent = true;
-        }
-    }
-    ssize_t n, errors;
-    while ((n = session_read(&l->base, bytes, size)) > 0)
-        ;
-    while ((errors = session_read_errors(&l->base, bytes, size)) > 0)
-        ;
+    ssize_t n;
+    do {
+        while ((n = session_read(&l->base, bytes, size)) > 0)
+            ;
+        while (session_read_errors(&l->base, bytes, size) > 0)
+            ;
+    } while (!l->lost && !*eof_sent && close_input(l, eof_sent));
     if (n == 0 && l->stuck == STUCK_NOWHERE) {
-        code = libssh2_channel_wait_closed(l->channel);
-        if (code == LIBSSH2_ERROR_EAGAIN)
+        n = libssh2_channel_wait_closed(l->channel);
+        if (n == LIBSSH2_ERROR_EAGAIN)
             return remember(l, STUCK_NOWHERE), 0;
-        return code ? lose(l) : 1;
+        return n ? lose(l) : 1;
     }
-    return n == -EAGAIN || n == 0 ? 0 : n;
+    return l->lost;
 }
 
 static void describe(ssh_session *l, char *text, size_t size)

@@ -39,6 +39,8 @@ typedef struct ssh_session {
     LIBSSH2_CHANNEL *channel;
     ssh_stuck stuck;
     bool unsent;         /* the last packet is not wholly in the socket */
+    bool write_waits;    /* the last write was not taken */
+    bool unread;         /* a write that came again may have left bytes inside that no read has seen */
     bool cut;            /* the socket is not to be used any more */
     bool data_ended;
     int lost;            /* -errno when the session is lost */

@@ -147,6 +147,32 @@ static void echo_while_keys_change(transport_kind kind)
 }
 BOTH(echo_while_keys_change)
 
+/* A command that says nothing: nothing comes after the new keys that a read brings, and yet the bytes
+ * that waited for them must go on. Waits twice, as a read may be the last call before a wait. */
+static void silent_command_while_keys_change(transport_kind kind)
+{
+    static unsigned char bytes[KIB(48)];
+    sshd *s = rig_sshd(&(sshd_options){ .config = "RekeyLimit 16K\n" });
+    ssh_target target = sshd_target(s);
+    look_away(true);
+    transport *t = rig_open(kind, &target, "wc -c");
+    for (size_t left = MIB(2); left;) {
+        char said;
+        ssize_t n = t->ops->write(t, bytes, size_min(sizeof bytes, left));
+        assert_true(n > 0 || n == -EAGAIN);
+        left -= n > 0 ? (size_t)n : 0;
+        for (int i = 0; i < 2 && n < 0; i++) {
+            rig_wait(t, true);
+            assert_int_equal(t->ops->read(t, &said, 1), -EAGAIN);
+            assert_int_equal(t->ops->read_errors(t, &said, 1), -EAGAIN);
+        }
+    }
+    rig_end(t, PATIENCE_NS, "exited with status 0");
+    look_away(false);
+    sshd_stop(s);
+}
+BOTH(silent_command_while_keys_change)
+
 /* What was taken must arrive, also when the end follows at once; and the command sees its end. */
 static void end_hands_over(transport_kind kind)
 {
@@ -450,6 +476,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         BOTH_TESTS(streams_and_status), BOTH_TESTS(killed_command), BOTH_TESTS(steps_are_told),
         BOTH_TESTS(echo_with_no_room),  BOTH_TESTS(echo_while_keys_change),
+        BOTH_TESTS(silent_command_while_keys_change),
         BOTH_TESTS(end_hands_over),     BOTH_TESTS(slow_reader),
         BOTH_TESTS(stuck_command_is_cut_off), BOTH_TESTS(server_is_killed),
         BOTH_TESTS(end_of_nothing),     BOTH_TESTS(many_at_once),
