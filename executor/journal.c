@@ -175,9 +175,7 @@ static int load(run *r, rdd_error *err)
     run_journal *j = r->journal = calloc(1, sizeof *j);
     if (!j)
         return error_set_memory(err, "reading the journal of calls");
-    int code = 0;
-    if (r->id.attempt || keeper->resumed)
-        code = keeper->load(keeper, &r->id, r->cancelled, &j->bytes, err);
+    int code = keeper->load(keeper, &r->id, r->cancelled, &j->bytes, err);
     if (code == 0 && j->bytes.failed)
         code = error_set_memory(err, "reading the journal of calls");
     return code < 0 ? code : index_entries(j, err);

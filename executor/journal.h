@@ -20,8 +20,8 @@
  * journal itself; there is none in local[N] unless it is wanted. From any thread. */
 typedef struct journal_keeper journal_keeper;
 struct journal_keeper {
-    /* Appends all there is of a task's partition: u8 (1: of an earlier run), sized entry … Waits for
-     * it; RDD_E_CANCELLED when *cancelled becomes true. */
+    /* At a task's first call: appends all there is of its partition: u8 (1: of an earlier run), sized
+     * entry … Waits for it; RDD_E_CANCELLED when *cancelled becomes true. */
     int (*load)(journal_keeper *k, const task_id *id, const atomic_bool *cancelled, buf *ret,
                 rdd_error *err);
     /* Keeps an entry, and gives a ticket. Urgent: somebody will wait for is_kept(). */
@@ -33,7 +33,6 @@ struct journal_keeper {
     void (*flush)(journal_keeper *k);
     /* The slot is about to wait for answers; NULL when that is no reason for anything. */
     void (*rest)(journal_keeper *k);
-    bool resumed; /* a first attempt may find something, too */
 };
 
 /* The process's; NULL: there is none. Not while a task runs. */

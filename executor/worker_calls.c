@@ -27,10 +27,12 @@ struct worker_calls {
     uint32_t serial;
     int wake_fd;
     uint64_t flush_ns;
+    bool resumed;          /* an earlier run may have left something for any task */
     pthread_mutex_t mutex;
     pthread_cond_t loaded;
     /* under the mutex */
     bool woken;
+    bool begun;            /* the driver has answered a task: holds of before are known */
     buf out;               /* frames */
     buf entries;           /* not in a frame yet */
     size_t entry_count;
@@ -157,6 +159,10 @@ static int keeper_load(journal_keeper *k, const task_id *id, const atomic_bool *
     worker_calls *w = of(k);
     loading l = { .task = *id, .to = ret };
     pthread_mutex_lock(&w->mutex);
+    if (w->begun && !id->attempt && !w->resumed) {
+        pthread_mutex_unlock(&w->mutex);
+        return 0;
+    }
     l.next = w->loads;
     w->loads = &l;
     want_locked(w, &l, 0);
@@ -179,9 +185,8 @@ int worker_calls_new(worker_calls **ret, uint32_t serial, int wake_fd, rdd_error
         return error_set_memory(err, "starting slots");
     *w = (worker_calls){
         .keeper = { .load = keeper_load, .add = keeper_add, .is_kept = keeper_is_kept,
-                    .has_room = keeper_has_room, .flush = keeper_flush,
-                    .resumed = conf_bool("http.resume") },
-        .serial = serial, .wake_fd = wake_fd, .due_ns = CLOCK_NEVER,
+                    .has_room = keeper_has_room, .flush = keeper_flush },
+        .resumed = conf_bool("http.resume"), .serial = serial, .wake_fd = wake_fd, .due_ns = CLOCK_NEVER,
         .flush_ns = (uint64_t)conf_int("http.journal_flush") * NS_PER_MS,
     };
     pthread_mutex_init(&w->mutex, NULL);
@@ -261,7 +266,7 @@ static void take_piece_locked(worker_calls *w, const journal_part *p)
         want_locked(w, l, p->serial);
         return;
     }
-    l->done = true;
+    l->done = w->begun = true;
     pthread_cond_broadcast(&w->loaded);
 }
 

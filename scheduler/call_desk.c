@@ -5,7 +5,16 @@
 
 #include <pthread.h>
 
-enum { HOLDS_SIZE_MAX = 1 << 20 }; /* of frames that wait to be sent to all */
+enum { HOLDS_MAX = 1024 }; /* hosts that are held up at once; of more, workers keep what they met themselves */
+
+/* A host that said "later". */
+typedef struct hold {
+    struct hold *next;
+    uint64_t until_ns;
+    bool told; /* to all executors */
+    size_t name_size;
+    char name[];
+} hold;
 
 struct call_desk {
     call_desk_send *send;
@@ -17,7 +26,8 @@ struct call_desk {
     /* under the mutex */
     bool started, stopping;
     rate_leases *leases;
-    buf holds; /* frames for all executors */
+    hold *holds;
+    size_t hold_count;
 };
 
 int call_desk_new(call_desk **ret, call_desk_send *send, void *arg, rdd_error *err)
@@ -29,8 +39,7 @@ int call_desk_new(call_desk **ret, call_desk_send *send, void *arg, rdd_error *e
         rate_leases_free(leases);
         return error_set_memory(err, "starting executors");
     }
-    *d = (call_desk){ .send = send, .arg = arg, .leases = leases,
-                      .holds = { .max = HOLDS_SIZE_MAX } };
+    *d = (call_desk){ .send = send, .arg = arg, .leases = leases };
     pthread_mutex_init(&d->mutex, NULL);
     pthread_condattr_t how;
     pthread_condattr_init(&how);
@@ -46,6 +55,19 @@ void call_desk_set_journal(call_desk *d, call_journal *j)
     d->journal = j;
 }
 
+static void drop_holds_locked(call_desk *d, uint64_t until_ns)
+{
+    for (hold **at = &d->holds, *h; (h = *at);) {
+        if (h->until_ns > until_ns) {
+            at = &h->next;
+            continue;
+        }
+        *at = h->next;
+        free(h);
+        d->hold_count--;
+    }
+}
+
 void *call_desk_free(call_desk *d)
 {
     if (!d)
@@ -59,23 +81,65 @@ void *call_desk_free(call_desk *d)
     pthread_cond_destroy(&d->news);
     pthread_mutex_destroy(&d->mutex);
     rate_leases_free(d->leases);
-    buf_release(&d->holds);
+    drop_holds_locked(d, UINT64_MAX);
     free(d);
     return NULL;
+}
+
+/* -- Holds ------------------------------------------------------------------------------------- */
+
+static hold *find_hold_locked(const call_desk *d, rdd_str name)
+{
+    hold *h = d->holds;
+    while (h && (h->name_size != name.size || memcmp(h->name, name.data, name.size) != 0))
+        h = h->next;
+    return h;
+}
+
+static void take_hold_locked(call_desk *d, const lease *l)
+{
+    uint64_t now_ns = clock_now_ns();
+    drop_holds_locked(d, now_ns);
+    hold *h = find_hold_locked(d, l->name);
+    if (!h && d->hold_count < HOLDS_MAX && (h = calloc(1, sizeof *h + l->name.size))) {
+        h->name_size = l->name.size;
+        memcpy(h->name, l->name.data, l->name.size);
+        h->next = d->holds;
+        d->holds = h;
+        d->hold_count++;
+    }
+    if (!h || h->until_ns >= now_ns + l->delay_ns)
+        return;
+    h->until_ns = now_ns + l->delay_ns;
+    h->told = false;
+}
+
+/* For `worker`, which begins to make calls; 0: news, for all. */
+static void append_holds_locked(call_desk *d, uint32_t worker, buf *out)
+{
+    uint64_t now_ns = clock_now_ns();
+    for (hold *h = d->holds; h; h = h->next) {
+        if (h->until_ns <= now_ns || (!worker && h->told))
+            continue;
+        lease l = { .kind = LEASE_HOLD, .worker = worker, .delay_ns = h->until_ns - now_ns,
+                    .name = { h->name_size, h->name } };
+        lease_append(out, &l);
+        h->told |= !worker;
+    }
 }
 
 /* -- The thread -------------------------------------------------------------------------------- */
 
 /* Something was there to be sent. The mutex is free while it is. */
-static bool send_hold_locked(call_desk *d)
+static bool send_holds_locked(call_desk *d)
 {
-    if (!d->holds.size)
+    CLEANUP(buf_release) buf frames = { 0 };
+    append_holds_locked(d, 0, &frames);
+    if (!frames.size)
         return false;
-    buf frames = d->holds;
-    d->holds = (buf){ .max = frames.max };
     pthread_mutex_unlock(&d->mutex);
-    d->send(d->arg, CALL_DESK_ALL, 0, (rdd_str){ frames.size, frames.data });
-    buf_release(&frames);
+    if (!frames.failed)
+        d->send(d->arg, CALL_DESK_ALL, 0, (rdd_str){ frames.size, frames.data });
     pthread_mutex_lock(&d->mutex);
     return true;
 }
@@ -114,7 +178,7 @@ static void *desk_thread(void *arg)
     call_desk *d = arg;
     pthread_mutex_lock(&d->mutex);
     while (!d->stopping)
-        if (!send_hold_locked(d) && !send_grant_locked(d))
+        if (!send_holds_locked(d) && !send_grant_locked(d))
             wait_locked(d);
     pthread_mutex_unlock(&d->mutex);
     return NULL;
@@ -142,10 +206,7 @@ static bool take_lease(call_desk *d, uint32_t executor, uint32_t incarnation, co
     } else if (l.kind == LEASE_GONE) {
         rate_leases_gone(d->leases, &who);
     } else {
-        l.worker = 0;
-        lease_append(&d->holds, &l);
-        if (d->holds.failed) /* far too many at once: some are not told */
-            buf_clear(&d->holds);
+        take_hold_locked(d, &l);
     }
     wake_locked(d);
     pthread_mutex_unlock(&d->mutex);
@@ -166,9 +227,15 @@ static void keep(call_desk *d, const journal_part *p, buf *out)
     journal_append(out, &ack);
 }
 
-/* A piece of it; the worker asks for the next one when it has this one. */
+/* A piece of it; the worker asks for the next one when it has this one. A task asks before its first
+ * call, so this is also when a worker that was not there learns which hosts are held up. */
 static void give(call_desk *d, const journal_part *p, buf *out)
 {
+    if (!p->serial) {
+        pthread_mutex_lock(&d->mutex);
+        append_holds_locked(d, p->worker, out);
+        pthread_mutex_unlock(&d->mutex);
+    }
     CLEANUP(buf_release) buf entries = { 0 };
     journal_part have = { .kind = JOURNAL_HAVE, .worker = p->worker, .task = p->task,
                           .serial = p->serial };

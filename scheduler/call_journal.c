@@ -386,8 +386,7 @@ int call_journal_open(call_journal **ret, const call_journal_options *options, r
     j->fd = -1;
     j->keeper = (journal_keeper){ .load = keeper_load, .add = keeper_add,
                                   .is_kept = keeper_is_kept, .has_room = keeper_has_room,
-                                  .flush = keeper_flush, .rest = keeper_flush,
-                                  .resumed = options->resume };
+                                  .flush = keeper_flush, .rest = keeper_flush };
     pthread_mutex_init(&j->mutex, NULL);
     int code = 0;
     if (*options->path && !(j->path = strdup(options->path)))
