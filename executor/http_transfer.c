@@ -90,7 +90,7 @@ void transfer_free(transfer *t)
     curl_slist_free_all(t->headers);
     buf_release(&t->header_key);
     buf_release(&t->answer);
-    buf_release(&t->url);
+    http_target_release(&t->target);
     free(t);
 }
 
@@ -216,25 +216,6 @@ static bool set_headers(transfer *t, const exchange *x)
     return !t->header_key.failed;
 }
 
-/* Bytes that are no ASCII go percent-encoded, but not in the host, which may be an international
- * name. */
-static bool set_url(transfer *t, rdd_str url)
-{
-    buf_clear(&t->url);
-    size_t slashes = 0, i = 0;
-    for (; i < url.size && slashes < 3; i++)
-        slashes += url.data[i] == '/';
-    buf_append(&t->url, url.data, i);
-    for (; i < url.size; i++) {
-        if ((unsigned char)url.data[i] < 0x80)
-            buf_char(&t->url, url.data[i]);
-        else
-            buf_format(&t->url, "%%%02X", (unsigned char)url.data[i]);
-    }
-    return buf_terminate(&t->url) &&
-           curl_easy_setopt(t->easy, CURLOPT_URL, t->url.data) == CURLE_OK;
-}
-
 static void set_limits(transfer *t, const exchange *x)
 {
     if (x->connect_timeout_ms != t->connect_timeout_ms) {
@@ -296,7 +277,7 @@ bool transfer_begin(transfer *t, exchange *x)
     set_limits(t, x);
     set_compression(t, x);
     set_once(t, x->once);
-    return set_headers(t, x) && set_url(t, x->url);
+    return set_headers(t, x) && http_target_set(&t->target, t->easy, x->url);
 }
 
 void transfer_clear(transfer *t)
@@ -410,7 +391,7 @@ void transfer_end(transfer *t, int result)
         return;
     }
     x->status = (int)status;
-    x->sent_url = t->url.data;
+    x->sent_url = t->target.url.data;
     x->answer = (rdd_str){ t->answer.size, t->answer.data ? t->answer.data : "" };
     x->retry_after = view_of(t->retry_after[0] ? t->retry_after : NULL);
     x->date = view_of(t->date[0] ? t->date : NULL);

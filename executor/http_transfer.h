@@ -7,6 +7,7 @@
 #define RDD_HTTP_TRANSFER_H
 
 #include "http_sockets.h"
+#include "http_target.h"
 #include "http_wire.h"
 
 struct curl_slist;
@@ -24,7 +25,8 @@ typedef struct transfer {
     http_sockets *sockets;
     exchange *exchange;
     struct transfer *next, *previous; /* among those that run; next: in the idle list */
-    buf url, answer;
+    http_target target;
+    buf answer;
     size_t headers_size;   /* received */
     unsigned sent_count;
     int open_errno;        /* why a socket could not be opened */

@@ -123,6 +123,45 @@ static void what_is_sent(void **state)
     fixture_release(&f);
 }
 
+/* Whatever URL came before on the same handle, what is sent is what libcurl makes of this one: hosts
+ * that stay are not parsed again (http_target.c). */
+static void one_url_after_the_other(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *after_host, *target;
+    } cases[] = {
+        { "/a", "/a" },           { "/b?x=1&y=/z", "/b?x=1&y=/z" }, { "/c", "/c" },
+        { "", "/" },              { "?q", "/?q" },                  { "/d/e%20f", "/d/e%20f" },
+        { "/%2Fg%2f", "/%2Fg%2f" }, { "/h?%C3%a4", "/h?%C3%a4" },   { "/i#part", "/i" },
+        { "/j?#part", "/j?" },    { "/k", "/k" },                   { "/l/../m/./n", "/m/n" },
+        { "/o?", "/o?" },         { "//p", "//p" },                 { "/\xc3\xa4?\xc3\xa4", "/%C3%A4?%C3%A4" },
+        { "/.q", "/.q" },         { "/r?a?b", "/r?a?b" },           { "/\"<s>^`{|}'", "/\"<s>^`{|}'" },
+        { "/t?a=/../b", "/t?a=/../b" }, { "/%", "/%" },             { "/u%zz%4", "/u%zz%4" },
+    };
+    fixture f, other;
+    fixture_init(&f, answer_ok, NULL);
+    fixture_init(&other, answer_ok, NULL);
+    int seen = 0, seen_by_other = 0;
+    for (size_t first = 0; first < ARRAY_SIZE(cases); first++)
+        for (size_t i = first; i < first + 2; i++) {
+            size_t at = i * 8 % ARRAY_SIZE(cases);
+            fixture_get(&f, bad_server_url(f.server, cases[at].after_host));
+            char line[128];
+            snprintf(line, sizeof line, "GET %s HTTP/1.1\r\n", cases[at].target);
+            const char *got = bad_server_seen(f.server, ++seen);
+            if (strstr(got, line) != got)
+                fail_msg("%s was sent as %.40s", cases[at].after_host, got);
+            if (i % 5)
+                continue;
+            fixture_get(&f, bad_server_url(other.server, "/elsewhere"));
+            got = bad_server_seen(other.server, ++seen_by_other);
+            assert_ptr_equal(strstr(got, "GET /elsewhere HTTP/1.1\r\n"), got);
+        }
+    fixture_release(&f);
+    fixture_release(&other);
+}
+
 static void methods_and_bodies(void **state)
 {
     (void)state;
@@ -490,6 +529,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(answers_without_body),
         cmocka_unit_test(other_statuses_are_failures_with_a_body),
         cmocka_unit_test(what_is_sent),
+        cmocka_unit_test(one_url_after_the_other),
         cmocka_unit_test(methods_and_bodies),
         cmocka_unit_test(a_large_body_is_not_waited_for),
         cmocka_unit_test(nothing_is_injected),
