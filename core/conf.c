@@ -1,5 +1,7 @@
 #include "conf.h"
 
+#include "spelling.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -257,35 +259,16 @@ static int find_key(const char *name)
     return -1;
 }
 
-/* How many edits apart two words are, at most `max`+1; for "did you mean". */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[64], size = strlen(b);
-    if (size >= ARRAY_SIZE(row))
-        return SIZE_MAX;
-    for (size_t j = 0; j <= size; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= size; j++) {
-            size_t above = row[j];
-            size_t change = diagonal + (a[i - 1] != b[j - 1]);
-            row[j] = size_min(change, size_min(above, row[j - 1]) + 1);
-            diagonal = above;
-        }
-    }
-    return row[size];
-}
-
+/* Also for who remembers only how it begins. */
 static const char *nearest_key(const char *name)
 {
     const char *best = NULL;
-    size_t least = 4;
+    size_t size = strlen(name), least = size_min(size / 3, 3) + 1;
     for (int i = 0; i < KEY_COUNT; i++) {
-        size_t distance = edit_distance(name, KEYS[i].name);
-        if (distance < least) {
-            least = distance;
+        size_t whole = spelling_slips(name, size, KEYS[i].name, false);
+        size_t slips = size_min(whole, spelling_slips(name, size, KEYS[i].name, true) + 1);
+        if (slips < least) {
+            least = slips;
             best = KEYS[i].name;
         }
     }

@@ -1,6 +1,7 @@
 /* options.c: the library's own options, taken out of a program's argv. */
 #include "conf.h"
 #include "context.h"
+#include "spelling.h"
 
 #include <stdio.h>
 
@@ -208,17 +209,9 @@ static int take_option(rdd_context *ctx, int argc, char **argv, int *at, rdd_err
     return 0;
 }
 
-/* A letter wrong, missing, too many, or two in the wrong order. */
 static bool is_slip_of(const char *word, size_t size, const char *name)
 {
-    size_t same = 0, length = strlen(name), tail = 0;
-    while (same < size && same < length && word[same] == name[same])
-        same++;
-    while (tail < size - same && tail < length - same && word[size - 1 - tail] == name[length - 1 - tail])
-        tail++;
-    size_t extra = size - same - tail, missing = length - same - tail;
-    bool swapped = extra == 2 && missing == 2 && word[same] == name[same + 1] && word[same + 1] == name[same];
-    return (extra <= 1 && missing <= 1) || swapped;
+    return spelling_slips(word, size, name, false) <= 1;
 }
 
 /* Nearly one of ours: the program's own option, or a slip that would make everything run elsewhere. */

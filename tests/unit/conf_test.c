@@ -181,6 +181,9 @@ static void unknown_keys(void **state)
     refused_with("task.atempts_max=3", "did you mean task.attempts_max?");
     refused_with("csv.raged=pad", "did you mean csv.ragged?");
     refused_with("Task.budget=1g", "did you mean task.budget?");
+    refused_with("task.atempst_max=3", "did you mean task.attempts_max?");
+    refused_with("task.atempts=3", "did you mean task.attempts_max?"); /* only how it begins */
+    refused_with("locality=3s", "did you mean locality.wait?");
     rdd_error err;
     assert_int_equal(conf_set("nothing.of.the.kind", "1", &err), RDD_E_USAGE);
     assert_null(strstr(err.message, "did you mean"));
