@@ -1005,7 +1005,8 @@ typedef struct rdd_csv_options {
 } rdd_csv_options;
 
 /* CSV as in RFC 4180, a header in each file; rows, or structs whose fields are found by name in the
- * header. Text that is no number for a numeric field is an error with file, line and column. */
+ * header. Text that is no number for a numeric field is an error with file, line and column. So is an
+ * empty file, unless it was found in a directory or by a pattern. */
 RDD_PUBLIC rdd *rdd_csv(rdd_context *ctx, const char *path, rdd_csv_options options);
 #define rdd_csv(ctx, ...)                       \
     rdd_csv((ctx), RDD_FIRST_(__VA_ARGS__, ),   \

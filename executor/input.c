@@ -224,6 +224,7 @@ void input_file_encode(buf *b, const input_file *file)
     const char *version = file->version ? file->version : "";
     buf_sized(b, version, strlen(version));
     buf_u8(b, file->whole);
+    buf_u8(b, file->listed);
     buf_u64(b, file->number);
     buf_u8(b, (uint8_t)file->place);
     buf_u8(b, (uint8_t)file->format);
@@ -245,17 +246,18 @@ int input_file_decode(reader *r, arena *a, input_file *ret, rdd_error *err)
     file.size = reader_u64(r);
     file.mtime_ns = (int64_t)reader_u64(r);
     file.version = decode_text(r, a);
-    uint8_t whole = reader_u8(r);
+    uint8_t whole = reader_u8(r), listed = reader_u8(r);
     file.number = reader_u64(r);
     uint8_t place = reader_u8(r);
     uint8_t format = reader_u8(r);
     bool texts = file.path && file.name && file.version;
     if (r->failed || !texts || format > INPUT_ZSTD || file.size > INT64_MAX ||
-        place >= INPUT_PLACES || whole > 1)
+        place >= INPUT_PLACES || whole > 1 || listed > 1)
         return error_set(err, RDD_E_PROTOCOL, "a malformed file description came over the wire");
     file.format = (input_format)format;
     file.place = (input_place)place;
     file.whole = whole;
+    file.listed = listed;
     *ret = file;
     return 0;
 }

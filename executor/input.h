@@ -42,6 +42,7 @@ typedef struct input_file {
     input_format format;
     input_place place;
     bool whole;       /* of INPUT_HTTP: the server does not give parts, and `size` is a guess */
+    bool listed;      /* found in a directory or by a pattern, rather than named by the user */
     const char *version; /* of INPUT_HTTP: what tells it from another there; NULL is "" */
     uint64_t number;  /* by which its driver knows it (scheduler/file_server.h); 0: it does not */
 } input_file;

@@ -78,6 +78,7 @@ int input_file_stat(const char *path, const char *name, arena *a, input_file *re
 struct listing {
     arena *arena;
     buf *files;
+    bool listed; /* those that come now were not named one by one */
 };
 
 static int add_file(struct listing *l, const char *path, rdd_error *err)
@@ -86,6 +87,7 @@ static int add_file(struct listing *l, const char *path, rdd_error *err)
     int code = input_file_stat(path, NULL, l->arena, &file, err);
     if (code)
         return code;
+    file.listed = l->listed;
     buf_append(l->files, &file, sizeof file);
     return l->files->failed ? error_set_memory(err, "listing files") : 0;
 }
@@ -249,9 +251,11 @@ static int add_argument(struct listing *l, const char *path, rdd_error *err)
     if (!path || !*path)
         return error_set(err, RDD_E_USAGE, "an empty path");
     struct stat status;
-    if (!stat(path, &status))
+    bool there = !stat(path, &status), pattern = !there && errno == ENOENT && strpbrk(path, "*?[");
+    l->listed = pattern || (there && S_ISDIR(status.st_mode));
+    if (there)
         return add_path(l, path, &status, err);
-    if (errno == ENOENT && strpbrk(path, "*?["))
+    if (pattern)
         return add_glob(l, path, err);
     return error_set_errno(err, RDD_E_IO, errno, "%s: cannot open", path);
 }
@@ -260,7 +264,7 @@ int input_paths_expand(const char *const *paths, size_t count, arena *a, input_f
                        size_t *ret_count, rdd_error *err)
 {
     CLEANUP(buf_release) buf files = { 0 };
-    struct listing l = { a, &files };
+    struct listing l = { a, &files, false };
     int code = count ? 0 : error_set(err, RDD_E_USAGE, "no path is given");
     for (size_t i = 0; i < count && !code; i++)
         code = add_argument(&l, paths[i], err);

@@ -83,7 +83,11 @@ static int open_file(csv_iterator *self)
         self->names = (rdd_str *)(uintptr_t)header.names;
         self->name_count = header.count;
         self->fixed = header.count > 0;
-        if (!header.count) /* an empty file: no columns, no records */
+        if (!header.count && !range->file.listed)
+            return run_fail(r, RDD_E_INPUT,
+                            "%s: the file is empty; a CSV begins with the names of its columns",
+                            range->file.name);
+        if (!header.count) /* an empty part of an output, say: no columns, no records */
             return 0;
     }
     if (self->columns && match_columns(self, &range->file) < 0)

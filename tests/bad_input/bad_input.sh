@@ -205,21 +205,27 @@ case_empty_file()
 {
     local source
     : >in
-    for source in text csv items json json-items records; do
+    for source in text json json-items records; do
         counts 0 "$source in"
         counts 0 "$source -" <in
     done
     : >nothing
     gives 'text in text out' nothing
-    gives 'csv in csv out' nothing
     gives 'json in json out' nothing
     echo 'id,price,name' >header
-    gives 'items in csv out' header
     gives 'items header csv out' header
     counts 0 'csv header'
     gzip -c in >in.gz
     counts 0 'text in.gz'
-    counts 0 'csv in.gz'
+    for source in csv items; do # a table has at least a header
+        refuses 1 "$source in csv saved" 'in: the file is empty; a CSV begins with the names of its columns'
+        refuses 1 "$source in.gz" 'in.gz: the file is empty'
+        refuses 1 "$source -" 'standard input: the file is empty' <in
+    done
+    mkdir parts # as a save leaves them
+    cp in parts/part-00000.csv
+    counts 0 'csv parts'
+    counts 0 'items parts'
 }
 
 # -- JSON, compressed files, records ---------------------------------------------------------------
@@ -391,9 +397,9 @@ case_bad_input_of_api_call()
     run 1 "$api_call" in.csv nowhere/out.csv --url 'http://127.0.0.1:1/{id}'
     one_line 'there is no directory nowhere'
     : >in.csv
-    run 0 "$api_call" in.csv out.csv --url 'http://127.0.0.1:1/{id}'
-    [ ! -s "$err" ] && [ -e out.csv ]
-    only in.csv dir out.csv
+    run 1 "$api_call" in.csv out.csv --url 'http://127.0.0.1:1/{id}'
+    one_line 'api_call: in.csv: the file is empty'
+    only in.csv dir
 }
 
 # -- Options ---------------------------------------------------------------------------------------
