@@ -1032,7 +1032,8 @@ RDD_PUBLIC rdd *rdd_json_lines(rdd_context *ctx, const char *path, rdd_json_opti
 typedef struct rdd_options {
     const char *site_;
     const char *name;      /* for plans, progress and messages */
-    int concurrency;       /* records in flight in a slot, for operators that call HTTP; default 1 */
+    int concurrency;       /* records in flight in a slot, for operators that call HTTP and take one record at
+                            * a time (an error for others); default 1 */
     rdd_http_options http;
     uint64_t seed;         /* of sample and random_split; default 0 */
     bool with_replacement; /* rdd_sample: Poisson instead of Bernoulli */
