@@ -338,4 +338,11 @@ TEST_HELPER void sim_outcomes(sim *m, outcome *ret, size_t count)
         memcpy(ret, outcomes, count * sizeof *ret);
 }
 
+TEST_HELPER void expect_text(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fprintf(stderr, "\"%s\" should hold \"%s\"\n", text, part);
+    assert_non_null(strstr(text, part));
+}
+
 #endif

@@ -6,13 +6,6 @@
 
 enum { EXITED_3 = 3 << 8 };
 
-static void expect_text(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fprintf(stderr, "\"%s\" should hold \"%s\"\n", text, part);
-    assert_non_null(strstr(text, part));
-}
-
 static void expect_failed(sim *m, const char *text)
 {
     rdd_error err;
@@ -21,7 +14,7 @@ static void expect_failed(sim *m, const char *text)
     assert_string_equal(err.node, "executor 0");
 }
 
-/* -- Greeting ---------------------------------------------------------------------------------- */
+/* -- Handing out ------------------------------------------------------------------------------- */
 
 static void slots_are_spread_over_workers(void **state)
 {
@@ -38,132 +31,6 @@ static void slots_are_spread_over_workers(void **state)
         sim_end(&m);
     }
 }
-
-static void greet(sim *m, uint32_t protocol)
-{
-    hello h = { .protocol = protocol, .nonce = 1 };
-    hello_encode(&m->raw.control, &h);
-}
-
-/* What the executor says when it ends. */
-static void expect_bye(sim *m, const char *text)
-{
-    frame f;
-    rdd_error why = { .code = RDD_OK };
-    sim_settle(m);
-    assert_true(m->exited);
-    while (channel_next(&m->raw, &f, NULL) == 1)
-        if (f.type == FRAME_BYE)
-            assert_int_equal(bye_decode(&f, &why), 0);
-    expect_text(why.message, text);
-}
-
-static void a_driver_that_makes_no_sense_ends_the_executor(void **state)
-{
-    (void)state;
-    sim m;
-    sim_begin_raw(&m);
-    greet(&m, PROTOCOL_VERSION + 1);
-    expect_bye(&m, "speaks version 2 of the protocol, this is version 1");
-    sim_end(&m);
-
-    sim_begin_raw(&m);
-    greet(&m, PROTOCOL_VERSION);
-    greet(&m, PROTOCOL_VERSION);
-    expect_bye(&m, "a malformed greeting");
-    sim_end(&m);
-
-    sim_begin_raw(&m);
-    greet(&m, PROTOCOL_VERSION);
-    cancel_append(&m.raw.control, tasks_of_stage(1));
-    expect_bye(&m, "work before settings");
-    sim_end(&m);
-
-    sim_begin_raw(&m);
-    greet(&m, PROTOCOL_VERSION);
-    executor_setup setup = { .slots = 1, .conf = RDD_STR("nonsense") };
-    setup_encode(&m.raw.control, &setup);
-    expect_bye(&m, "malformed settings came over the wire");
-    sim_end(&m);
-
-    sim_begin_raw(&m);
-    buf_text(&m.raw.control, "GET / HTTP/1.1\r\nHost: nobody\r\nAccept: nothing\r\n\r\n");
-    expect_bye(&m, "bytes that are no frame");
-    sim_end(&m);
-}
-
-static void another_program_is_refused(void **state)
-{
-    (void)state;
-    static const struct {
-        hello h;
-        const char *text;
-    } CASES[] = {
-        { { .protocol = 2 }, "speaks version 2 of the protocol" },
-        { { .protocol = 1, .nonce = 6, .digest = 7 }, "somebody else's greeting" },
-        { { .protocol = 1, .nonce = 5, .digest = 8 }, "other operators than the driver" },
-        { { .protocol = 1, .nonce = 5, .digest = 7, .build_id = "c" }, "another build" },
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(CASES); i++) {
-        connection *c;
-        connection_options options = { .name = "executor 0", .setup.slots = 1, .nonce = 5,
-                                       .digest = 7, .build_id = "b", .timeout_ns = NS_PER_S,
-                                       .start_timeout_ns = NS_PER_S };
-        assert_int_equal(connection_new(&c, &options, 1, NULL), 0);
-        CLEANUP(channel_release) channel other;
-        channel_init(&other, 0);
-        hello_encode(&other.control, &CASES[i].h);
-        carry(&other, connection_channel(c), SIZE_MAX);
-        connection_input(c, 1);
-        rdd_error err;
-        assert_false(connection_came_up(c, NULL));
-        assert_true(connection_failed(c, &err));
-        expect_text(err.message, CASES[i].text);
-        connection_free(c);
-    }
-}
-
-static void clocks_are_compared(void **state)
-{
-    (void)state;
-    enum { NOW_MS = 1000000000, MINUTE_MS = 60000 };
-    static const struct {
-        uint64_t ours, theirs;
-        const char *text;
-    } CASES[] = {
-        { NOW_MS, NOW_MS + 50000, NULL },
-        { NOW_MS, NOW_MS - 50000, NULL },
-        { NOW_MS, 0, NULL },
-        { 0, NOW_MS, NULL },
-        { NOW_MS, NOW_MS + 90000, "n1: its clock is 90 seconds ahead of the driver's: certificates" },
-        { NOW_MS, NOW_MS - 5 * MINUTE_MS, "n1: its clock is 5 minutes behind the driver's" },
-        { NOW_MS, NOW_MS + 180 * MINUTE_MS, "n1: its clock is 3 hours ahead of the driver's" },
-        { NOW_MS, 1, "n1: its clock is 12 days behind the driver's" },
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(CASES); i++) {
-        connection *c;
-        char problem[256];
-        connection_options options = { .name = "n1", .setup.slots = 1, .nonce = 5, .build_id = "",
-                                       .timeout_ns = NS_PER_S, .start_timeout_ns = NS_PER_S,
-                                       .wall_ms = CASES[i].ours };
-        assert_int_equal(connection_new(&c, &options, 1, NULL), 0);
-        CLEANUP(channel_release) channel other;
-        channel_init(&other, 0);
-        hello h = { .protocol = PROTOCOL_VERSION, .nonce = 5, .wall_ms = CASES[i].theirs };
-        hello_encode(&other.control, &h);
-        carry(&other, connection_channel(c), SIZE_MAX);
-        connection_input(c, 1);
-        assert_true(connection_came_up(c, NULL));
-        assert_int_equal(connection_clock_problem(c, problem, sizeof problem), CASES[i].text != NULL);
-        const char *lines = buf_terminate(connection_lines(c));
-        assert_int_equal(strstr(lines, "rdd: n1: its clock") != NULL, CASES[i].text != NULL);
-        if (CASES[i].text)
-            assert_non_null(strstr(lines, CASES[i].text));
-        connection_free(c);
-    }
-}
-
-/* -- Handing out ------------------------------------------------------------------------------- */
 
 static void long_tasks_are_handed_out_one_for_each_slot(void **state)
 {
@@ -704,9 +571,6 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slots_are_spread_over_workers),
-        cmocka_unit_test(a_driver_that_makes_no_sense_ends_the_executor),
-        cmocka_unit_test(another_program_is_refused),
-        cmocka_unit_test(clocks_are_compared),
         cmocka_unit_test(long_tasks_are_handed_out_one_for_each_slot),
         cmocka_unit_test(short_tasks_are_handed_out_ahead),
         cmocka_unit_test(a_plan_goes_to_a_worker_once),
