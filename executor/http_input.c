@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <strings.h>
+#include <time.h>
 
 enum {
     BEHIND_END = 16 << 10,    /* asked for from the start */
@@ -26,7 +27,7 @@ typedef struct answer {
     bool has_range;
     uint64_t range_first, total; /* of Content-Range; SIZE_UNKNOWN: it does not say */
     uint64_t length;             /* of Content-Length */
-    char etag[VERSION_MAX], modified[VERSION_MAX];
+    char etag[VERSION_MAX], modified[VERSION_MAX], retry_after[VERSION_MAX], date[VERSION_MAX];
 } answer;
 
 typedef struct http_input {
@@ -147,6 +148,10 @@ static size_t take_header(char *line, size_t size, size_t count, void *arg)
         copy_value(a->etag, value);
     } else if (header_value(text, "Last-Modified", &value)) {
         copy_value(a->modified, value);
+    } else if (header_value(text, "Retry-After", &value)) {
+        copy_value(a->retry_after, value);
+    } else if (header_value(text, "Date", &value)) {
+        copy_value(a->date, value);
     } else if (header_value(text, "Content-Range", &value)) {
         read_range(a, value);
     } else if (header_value(text, "Content-Length", &value) && value.size < sizeof number) {
@@ -196,8 +201,19 @@ static bool is_final(CURLcode code)
            code == CURLE_OUT_OF_MEMORY;
 }
 
-/* Before attempt `failures`: up to http.backoff, doubled each time, with jitter. False: stopped. */
-static bool back_off(const http_input_stop *stop, int failures)
+/* What the server asked for, in ms; 0 when it did not. */
+static uint64_t asked_wait_ms(const answer *a)
+{
+    if (!a->retry_after[0])
+        return 0;
+    int64_t ms = http_retry_after_ms(rdd_str_of(a->retry_after), rdd_str_of(a->date), time(NULL),
+                                     conf_int("http.retry_after_max"));
+    return ms > 0 ? (uint64_t)ms : 0;
+}
+
+/* After so many failures in a row: up to http.backoff, doubled each time, with jitter, and at least what
+ * the last answer asked for. False: stopped. */
+static bool back_off(const http_input_stop *stop, int failures, const answer *last)
 {
     uint64_t bound_ms = (uint64_t)conf_int("http.backoff");
     for (int i = 1; i < failures && bound_ms < (uint64_t)conf_int("http.backoff_max"); i++)
@@ -205,6 +221,7 @@ static bool back_off(const http_input_stop *stop, int failures)
     bound_ms = u64_min(bound_ms, (uint64_t)conf_int("http.backoff_max"));
     random_state jitter = random_seeded(clock_now_ns(), (uint64_t)failures);
     uint64_t wait_ms = bound_ms ? random_next(&jitter) % (bound_ms + 1) : 0;
+    wait_ms = u64_max(wait_ms, asked_wait_ms(last));
     uint64_t until_ns = clock_now_ns() + wait_ms * NS_PER_MS;
     for (uint64_t now; !stopped(stop) && (now = clock_now_ns()) < until_ns;)
         usleep((useconds_t)u64_min((until_ns - now) / 1000 + 1, LOOK_MS * 1000));
@@ -278,7 +295,7 @@ static int ask(const char *url, const char *name, answer *a, magic *m, rdd_error
     int code, attempts = (int)conf_int("http.attempts_max");
     bool again = true;
     for (int i = 1; (code = ask_once(easy, name, a, m, detail, &again, err)) < 0 && again; i++)
-        if (i >= attempts || !back_off(&never, i))
+        if (i >= attempts || !back_off(&never, i, a))
             break;
     curl_easy_cleanup(easy);
     return code;
@@ -421,7 +438,7 @@ static int end_transfer(http_input *h, CURLcode code, rdd_error *err)
     if (!is_parts(h) && h->next && !*h->base.file->version)
         again = false; /* nobody knows whether it is the same file */
     if (again && ++h->failures < conf_int("http.attempts_max")) {
-        if (back_off(&h->stop, h->failures))
+        if (back_off(&h->stop, h->failures, &h->answer))
             return 0;
         return error_set(err, RDD_E_CANCELLED, "the task was cancelled");
     }

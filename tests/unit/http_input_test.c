@@ -1,6 +1,7 @@
 /* http_input_test.c: files behind a server that gives parts or does not, breaks off, changes them,
  * or is no help at all. */
 #include "bad_server.h"
+#include "clock.h"
 #include "conf.h"
 #include "http_input.h"
 
@@ -225,6 +226,28 @@ static void a_server_in_trouble_is_asked_again(void **state)
     assert_non_null(strstr(err.message, "the server answered 404 Not Found"));
 }
 
+static void retry_after_is_waited_for(void **state)
+{
+    (void)state;
+    conf_set("http.retry_after_max", "200ms", NULL);
+    SITE(s.status = "429 Too Many Requests");
+    SITE(s.status_times = 2);
+    SITE(s.location = "Retry-After: 9\r\n");
+    uint64_t begun = clock_now_ns();
+    input_file file = look();
+    assert_true(clock_now_ns() - begun >= 400 * NS_PER_MS);
+    SITE(s.status_times = 1000);
+    atomic_bool cancelled = true;
+    conf_set("http.retry_after_max", "1h", NULL);
+    SITE(s.location = "Retry-After: 3600\r\n");
+    CLEANUP(input_freep) input *in = NULL;
+    rdd_error err;
+    char byte;
+    assert_int_equal(http_input_open((http_input_stop){ .first = &cancelled }, &file, 0, INPUT_END, &in,
+                                     &err), 0);
+    assert_int_equal(input_read(in, &byte, 1, &err), RDD_E_CANCELLED);
+}
+
 static void no_other_scheme_and_no_secret(void **state)
 {
     (void)state;
@@ -271,6 +294,7 @@ int main(int argc, char **argv)
         CASE(what_breaks_goes_on_where_it_broke),
         CASE(a_file_that_changes_is_an_error),
         CASE(a_server_in_trouble_is_asked_again),
+        CASE(retry_after_is_waited_for),
         CASE(no_other_scheme_and_no_secret),
         CASE(a_cancelled_task_stops),
     };
