@@ -62,6 +62,12 @@ static rdd_context *context_new(const char *program, rdd_error *err)
     return ctx;
 }
 
+static int open_task_files(rdd_context *ctx, rdd_error *err)
+{
+    ctx->task_files = bundle_free(ctx->task_files);
+    return bundle_of_paths(&ctx->task_files, conf_text("files"), err);
+}
+
 rdd_context *rdd_init(int *argc, char **argv)
 {
     static const char *const NO_NAME = "rdd";
@@ -87,7 +93,7 @@ rdd_context *rdd_init(int *argc, char **argv)
     int none = 0;
     conf_clear(); /* of a context before this one */
     if (options_parse(ctx, argc && argv ? argc : &none, argv, &err) < 0 ||
-        bundle_of_paths(&ctx->task_files, conf_text("files"), &err) < 0)
+        open_task_files(ctx, &err) < 0)
         give_up(program, &err);
     return ctx;
 }
@@ -98,6 +104,8 @@ bool rdd_set_conf(rdd_context *ctx, const char *key, const char *value)
     pthread_mutex_lock(&ctx->mutex);
     int code = ctx->driver ? error_set(&err, RDD_E_USAGE, "%s cannot be set after the first action", key)
                            : conf_set(key, value, &err);
+    if (code == 0 && !strcmp(key, "files"))
+        code = open_task_files(ctx, &err);
     pthread_mutex_unlock(&ctx->mutex);
     if (code < 0)
         context_fail(ctx, &err);

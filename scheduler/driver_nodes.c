@@ -1,10 +1,12 @@
 #include "driver_nodes.h"
 
+#include "bundle.h"
 #include "driver_settings.h"
 #include "hosts_watch.h"
 #include "place_ssh.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 struct driver_nodes {
     rdd_context *ctx;
@@ -55,11 +57,36 @@ static int open_nodes(backend **ret, driver_nodes *n, rdd_error *err)
     return code;
 }
 
+/* The tasks of local[N] run where the driver does: what they find there under a file's name must be that
+ * file. */
+static int files_are_here(const bundle *files, rdd_error *err)
+{
+    for (size_t i = 0; files && i < files->count; i++) {
+        const bundle_file *f = &files->files[i];
+        struct stat own, here;
+        bool found = !stat(f->name, &here), known = !fstat(f->fd, &own);
+        if (found && known && own.st_dev == here.st_dev && own.st_ino == here.st_ino)
+            continue;
+        return error_set(err, RDD_E_USAGE,
+                         "--conf files=%s: the tasks of local[N] run in the driver's directory, which has %s "
+                         "%s: run where that file is, or with --master 'local-cluster[1,2]', whose tasks "
+                         "get a copy",
+                         f->path, found ? "another" : "no", f->name);
+    }
+    return 0;
+}
+
+static int open_local(backend **ret, const rdd_context *ctx, rdd_error *err)
+{
+    int code = files_are_here(ctx->task_files, err);
+    return code < 0 ? code : backend_local_new(ret, ctx->master.slots, err);
+}
+
 static int open_backend(backend **ret, driver_nodes *n, rdd_error *err)
 {
     const master *m = &n->ctx->master;
     switch (m->kind) {
-    case MASTER_LOCAL: return backend_local_new(ret, m->slots, err);
+    case MASTER_LOCAL: return open_local(ret, n->ctx, err);
     case MASTER_LOCAL_CLUSTER: return backend_process_new(ret, m->executors, m->slots, err);
     case MASTER_SSH: break;
     }

@@ -402,6 +402,22 @@ case_bad_input_of_api_call()
     only in.csv dir
 }
 
+# Files for the tasks' directory, which is the driver's with local[N].
+case_files_for_tasks()
+{
+    mkdir elsewhere
+    echo x | tee in >elsewhere/words
+    run 1 "$reader" --master local[2] --conf files=missing text in
+    one_line 'missing'
+    run 2 "$reader" --master local[2] --conf files=elsewhere/words text in
+    one_line 'reader: ' "which has no words: run where that file is, or with --master 'local-cluster[1,2]'"
+    cp elsewhere/words .
+    run 2 "$reader" --master local[2] --conf files=elsewhere/words text in
+    one_line 'reader: ' 'which has another words'
+    run 0 "$reader" --master local[2] --conf files=words text in
+    run 0 "$reader" --master local-cluster[1,1] --conf files=elsewhere/words text in
+}
+
 # -- Options ---------------------------------------------------------------------------------------
 
 case_malformed_options()
