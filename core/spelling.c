@@ -7,8 +7,8 @@
 
 enum { NAME_MAX_SIZE = 63 };
 
-/* rows[0] is for the word's first i bytes, rows[1] and rows[2] for one and two less; place j is for the name's
- * first j. */
+/* rows[0] is for the word's first i bytes, rows[1] and rows[2] for one and two less; place j is for the
+ * name's first j. */
 typedef struct table {
     size_t rows[3][NAME_MAX_SIZE + 1];
 } table;

@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-enum { HOLDS_MAX = 1024 }; /* hosts that are held up at once; of more, workers keep what they met themselves */
+enum { HOLDS_MAX = 1024 }; /* hosts at once; of others only the workers know that met them */
 
 /* A host that said "later". */
 typedef struct hold {
