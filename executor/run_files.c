@@ -24,15 +24,20 @@ static remote_task task_of(const run *r)
     return task;
 }
 
-static int open_shared(const input_file *file, uint64_t offset, uint64_t end, input **ret,
-                       rdd_error *err)
+/* A failure with what was said to be shared needs the name of the node on which it is not. */
+static int name_node(int code, rdd_error *err)
 {
-    input_provider *here = input_provider_shared();
-    int code = here->open(here, file, offset, end, ret, err);
     char name[64] = "a node";
     if (code < 0 && err && gethostname(name, sizeof name - 1) == 0)
         error_prefix(err, "on %s, which has it says --conf shared: ", name);
     return code;
+}
+
+static int open_shared(const input_file *file, uint64_t offset, uint64_t end, input **ret,
+                       rdd_error *err)
+{
+    input_provider *here = input_provider_shared();
+    return name_node(here->open(here, file, offset, end, ret, err), err);
 }
 
 static int open_input(input_provider *provider, const input_file *file, uint64_t offset,
@@ -74,8 +79,10 @@ static int create_here(run *r, const char *shown, output **ret, rdd_error *err)
 int run_output_create(run *r, const char *shown, output **ret, rdd_error *err)
 {
     bool shared = r->plan->act.flag;
-    if (!remote_of(r) || shared)
+    if (!remote_of(r))
         return create_here(r, shown, ret, err);
+    if (shared)
+        return name_node(create_here(r, shown, ret, err), err);
     remote_task task = task_of(r);
     return remote_output_create(&task, ret, err);
 }

@@ -90,6 +90,22 @@ case_a_file_of_that_name_on_a_node()
     start_clean
 }
 
+# What all nodes see is read in place; what is only said to be there is an error that names the node.
+case_shared_directories()
+{
+    local file=/usr/share/common-licenses/GPL-3
+    run 0 "$jobs" lines "$file" --master 'local[1]'
+    mv "$out" one
+    cluster 0 "$jobs" lines "$file" --master "$NODES" --conf shared=/usr/share --conf input.split_size=4KiB
+    same one "$out"
+    seq 5000 >data
+    run 1 "$testbed" run "$jobs" lines "$work/data" --master ssh://n2 --conf shared="$work"
+    says "$err" ' on n2, which has it says --conf shared: ' "$work/data"
+    run 1 "$testbed" run "$jobs" save "$file" "$work/saved" --master ssh://n3 --conf shared="$work"
+    says "$err" ' on n3, which has it says --conf shared: ' "$work/saved"
+    only one data
+}
+
 # All kinds of operators, sources and actions. It is not the transport that makes a difference to most
 # of them, so one carries all cases and the other some.
 case_oracle()
