@@ -221,10 +221,13 @@ static void take_gone(driver *d, const event *e)
     uint32_t count = d->executors;
     if (!d->gone++)
         d->gone_why = e->error;
-    if (d->gone >= count)
+    if (d->gone == 1 && count == 1)
         return; /* the jobs say it */
-    snprintf(text, sizeof text, "rdd: %s; going on with %u of %u executors\n", e->error.message,
-             count - d->gone, count);
+    if (d->gone < count)
+        snprintf(text, sizeof text, "rdd: %s; going on with %u of %u executors\n", e->error.message,
+                 count - d->gone, count);
+    else
+        snprintf(text, sizeof text, "rdd: %s; that was the last of %u executors\n", e->error.message, count);
     progress_log(d->progress, text, strlen(text));
 }
 

@@ -418,6 +418,18 @@ case_files_for_tasks()
     run 0 "$reader" --master local-cluster[1,1] --conf files=elsewhere/words text in
 }
 
+# Each of them is told of with its own cause.
+case_nodes_that_are_not_there()
+{
+    seq 3 >in
+    run 1 "$reader" text in --master ssh://127.0.0.1:1,no.such.host.invalid
+    says "$err" 'rdd: no.such.host.invalid: dns: ' '127.0.0.1:1: tcp: ' 'onnection refused' \
+        '; going on with 1 of 2 executors' '; that was the last of 2 executors' \
+        'reader: none of 2 executors is left; the first to go: '
+    run 1 "$reader" text in --master ssh://127.0.0.1:1
+    one_line 'reader: given up after' '127.0.0.1:1: tcp: ' 'onnection refused'
+}
+
 # -- Options ---------------------------------------------------------------------------------------
 
 case_malformed_options()
