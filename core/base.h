@@ -83,10 +83,6 @@ static inline void closep(int *fd)
  * that it could fail towards. For little things; others go on meanwhile and give memory back. */
 void *calloc_patiently(size_t count, size_t size);
 
-/* As malloc(), for what may be many megabytes and is filled from the beginning to the end: then it comes
- * in huge pages where the system has them, which saves a page fault for every 4 KiB. free() it. */
-void *malloc_large(size_t size);
-
 /* A bug of ours: prints what and where, and aborts. Stays in release builds. */
 #define ASSERT(condition) \
     (LIKELY(condition) ? (void)0 : assert_failed(#condition, __FILE__, __LINE__))

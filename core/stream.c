@@ -1,5 +1,6 @@
 #include "stream.h"
 
+#include "pages.h"
 #include "protocol.h"
 
 struct stream_out {
@@ -166,7 +167,7 @@ void streams_in_grant(streams_in *s, channel *c, stream_in **ret_failed)
     stream_in *before = NULL;
     for (stream_in *stream = s->first; stream && active < STREAMS_ACTIVE;
          before = stream, stream = stream->next, active++) {
-        if (!stream->bytes && !(stream->bytes = malloc_large(stream->size))) {
+        if (!stream->bytes && !(stream->bytes = pages_alloc(stream->size))) {
             frame_append(&c->control, FRAME_RESET, stream->id, NULL, 0);
             *ret_failed = detach(s, before, stream);
             return;
