@@ -1,11 +1,14 @@
 #include "interrupt.h"
 
+#include "clock.h"
 #include "driver.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+
+#define SAME_NS (200 * NS_PER_MS) /* signals that come so near mean the same */
 
 /* Signals are the process's, so this is one of the few things that are global. */
 static struct {
@@ -15,19 +18,24 @@ static struct {
     rdd_context *ctx;
     driver *driver;
     volatile sig_atomic_t number; /* of the first signal */
-    struct sigaction old[2];
+    _Atomic uint64_t first_ns;    /* when it came */
+    struct sigaction old[3];
 } watch;
 
-static const int SIGNALS[] = { SIGINT, SIGTERM };
+static const int SIGNALS[] = { SIGINT, SIGTERM, SIGHUP };
 
 static void on_signal(int number)
 {
     int saved = errno;
-    if (watch.number)
+    uint64_t now_ns = clock_now_ns();
+    if (watch.number && now_ns - atomic_load(&watch.first_ns) >= SAME_NS)
         _exit(128 + number);
-    watch.number = number;
-    ssize_t written = write(watch.pipe[1], "!", 1);
-    (void)written;
+    if (!watch.number) {
+        atomic_store(&watch.first_ns, now_ns);
+        watch.number = number;
+        ssize_t written = write(watch.pipe[1], "!", 1);
+        (void)written;
+    }
     errno = saved;
 }
 

@@ -1,5 +1,6 @@
-/* interrupt.h: ^C and SIGTERM: the first cancels all jobs, cleans up and lets the program end with
- * 130 (143); the second ends it at once. */
+/* interrupt.h: ^C, SIGTERM and SIGHUP: the first cancels all jobs, cleans up and lets the program end
+ * with 130 (143, 129); the second ends it at once, but for one that comes right behind: timeout(1) and
+ * shells send the same twice. */
 #ifndef RDD_INTERRUPT_H
 #define RDD_INTERRUPT_H
 
@@ -12,7 +13,7 @@ void interrupt_begin(rdd_context *ctx, struct driver *d);
 /* Before the context's driver ends. */
 void interrupt_end(const rdd_context *ctx);
 
-/* 130 or 143. */
+/* 130, 143 or 129. */
 int interrupt_status(void);
 
 #endif

@@ -169,7 +169,7 @@ case_a_task_that_is_deaf()
 begin()
 {
     # A shell's background command would not hear SIGINT.
-    env --default-signal=INT,TERM "$faulty" "$@" >"$out" 2>"$err" &
+    env --default-signal=INT,TERM,HUP "$faulty" "$@" >"$out" 2>"$err" &
     driver=$!
 }
 
@@ -398,7 +398,12 @@ case_interrupt()
             else
                 until_true 30 here 3
             fi
-            kill -"$signal" $target"$driver"
+            if [ "$target" = twice ]; then # as timeout(1) does
+                kill -"$signal" "$driver"
+                kill -"$signal" "$driver"
+            else
+                kill -"$signal" $target"$driver"
+            fi
             ends_with "$status"
             one_line_at_most
             only signs
@@ -407,6 +412,9 @@ case_interrupt()
 INT 130
 INT 130 -
 TERM 143
+TERM 143 twice
+HUP 129
+HUP 129 -
 END
 }
 
@@ -426,6 +434,13 @@ not_pending()
     grep -q "^$2:[[:space:]]*0*\$" "/proc/$1/status"
 }
 
+# One more ^C; what comes right behind the first is taken for the same.
+interrupted_again()
+{
+    kill -INT "$driver" 2>/dev/null
+    [ ! -e "/proc/$driver/exe" ]
+}
+
 # Tasks that do not listen: the first ^C waits for them, the second does not.
 case_a_second_interrupt()
 {
@@ -438,7 +453,7 @@ case_a_second_interrupt()
         kill -INT "$driver"
         until_true 10 taken
         [ -e "/proc/$driver/exe" ]
-        kill -INT "$driver"
+        until_true 10 interrupted_again
         ends_with 130
         until_true 10 no_process_of "$RDD_TEST_CASE"
     done
