@@ -186,10 +186,14 @@ static http_state *state_of(op_task *t, rdd_error *err)
 static void count_failure(op_task *t, http_state *s, const rdd_http_response *response)
 {
     run *r = t->run;
-    char name[32];
+    char name[32], why[CALLS_WHY_MAX];
     if (r->closing) /* the driver will not hear of it */
         return;
-    s->failed++;
+    if (!s->failed++) {
+        int size = snprintf(why, sizeof why, "%cwhy %.*s", CALLS_PREFIX,
+                            (int)size_min(response->error.size, sizeof why), response->error.data);
+        run_count_up(r, why, size_min((size_t)size, sizeof why - 1), 1);
+    }
     snprintf(name, sizeof name, "%cfailed %u", CALLS_PREFIX, s->node);
     run_count_up(r, name, strlen(name), 1);
     int64_t failed = atomic_fetch_add(&s->budget->failed, 1) + 1;

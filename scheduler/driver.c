@@ -41,6 +41,18 @@ struct driver {
 
 /* ---- results -------------------------------------------------------------------------------- */
 
+/* What calls.h counts for itself. */
+static void take_calls(driver_job *job, const char *name, size_t size, int64_t value)
+{
+    if (name[1] == 'f')
+        job->http_failed += (uint64_t)value;
+    else if (name[1] == 'c')
+        job->http_calls += (uint64_t)value;
+    else if (size > 5 && !job->http_why[0])
+        snprintf(job->http_why, sizeof job->http_why, "%.*s", (int)size_min(size - 5, sizeof job->http_why),
+                 name + 5);
+}
+
 /* Takes the counters off the end of a result (runner.c put them there) and into the context. */
 static int take_counters(rdd_context *ctx, driver_job *job, outcome *o)
 {
@@ -60,7 +72,7 @@ static int take_counters(rdd_context *ctx, driver_job *job, outcome *o)
         if (r.failed)
             return -1;
         if (name_size > 1 && name[0] == CALLS_PREFIX)
-            *(name[1] == 'f' ? &job->http_failed : &job->http_calls) += (uint64_t)value;
+            take_calls(job, name, name_size, value);
         else
             context_count(ctx, name, name_size, value);
     }
@@ -126,9 +138,9 @@ static void accept_outcome(driver *d, driver_job *job, outcome *o, buf *failures
     }
     if (code == 0 && job->http_failed > job->http_failed_max)
         code = error_set(&err, RDD_E_HTTP,
-                         "%llu calls failed, more than http.max_errors allows (%llu)",
+                         "%llu calls failed, more than http.max_errors allows (%llu); one of them: %s",
                          (unsigned long long)job->http_failed,
-                         (unsigned long long)job->http_failed_max);
+                         (unsigned long long)job->http_failed_max, job->http_why);
     ASSERT(o->id.partition < job->results->count);
     job->results->parts[o->id.partition] = part;
     if (code < 0 && !job->refused.code) {

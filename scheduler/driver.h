@@ -23,6 +23,7 @@ typedef struct driver_job {
     int (*accept)(void *arg, int64_t partition, job_part *part, rdd_error *err);
     void *arg;
     event_log_job_info info; /* for the event log; valid until the job is done */
+    char http_why[200]; /* what one of the failed calls said */
     uint64_t http_failed, http_failed_max; /* UINT64_MAX: no count holds at once */
     uint64_t http_calls;
     /* the rest is the driver's */

@@ -216,9 +216,10 @@ static int submit(rdd *r, const action *act, const job_options *options, const j
     if (code == 0 && budget.percent && job.http_calls &&
         (double)job.http_failed * 100 > budget.percent_max * (double)job.http_calls)
         code = error_set(err, RDD_E_HTTP,
-                         "%llu of %llu calls failed, more than http.max_errors allows (%g%%)",
+                         "%llu of %llu calls failed, more than http.max_errors allows (%g%%); one of them: "
+                         "%s",
                          (unsigned long long)job.http_failed, (unsigned long long)job.http_calls,
-                         budget.percent_max);
+                         budget.percent_max, job.http_why);
     return code;
 }
 

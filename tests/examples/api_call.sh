@@ -328,7 +328,7 @@ case_max_errors_spent_in_percent()
     local master
     for master in "${MASTERS[@]}"; do
         run 1 "$api_call" in.csv out.csv --max-errors 49% --master "$master"
-        says "$err" '2 of 4 calls failed, more than http.max_errors allows (49%)' '2  404 Not Found' \
+        says "$err" '2 of 4 calls failed, more than http.max_errors allows (49%); one of them: 404 Not Found' '2  404 Not Found' \
             'with --resume goes on'
         only in.csv out.csv.journal
         rm out.csv.journal
