@@ -158,6 +158,7 @@ typedef struct settings {
 
 static const char USAGE[] =
     "usage: api_call INPUT.csv OUTPUT.csv [options]\n"
+    "OUTPUT.csv is replaced when the last row is done.\n"
     "  --url TEMPLATE     the URL of a row; {column} is its cell (default: the column id)\n"
     "  --method M         GET, POST, … (default GET)\n"
     "  --header 'N: V'    sent with every call; may be given again\n"
@@ -272,7 +273,22 @@ static void parse(settings *s, int argc, char **argv)
     }
     if (!s->output)
         usage_error("%s", s->input ? "OUTPUT.csv is missing" : "INPUT.csv and OUTPUT.csv are missing");
+    struct stat input, output;
+    if (!stat(s->input, &input) && !stat(s->output, &output) && S_ISREG(output.st_mode) &&
+        input.st_dev == output.st_dev && input.st_ino == output.st_ino)
+        usage_error("%s is the input, too: give the output another name", s->output);
     s->env.headers.items = s->headers;
+}
+
+static const char *names_of(rdd_row row, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < row.count && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s'%.*s'", i ? ", " : "",
+                                 (int)(row.items[i].name.size > 60 ? 60 : row.items[i].name.size),
+                                 row.items[i].name.data);
+    return text;
 }
 
 /* Every {column} must be there: better one error now than one for each row. */
@@ -281,8 +297,9 @@ static bool check_template(rdd_context *ctx, const char *option, rdd_str templat
     rdd_str piece;
     for (bool is_column; next_piece(&template, &piece, &is_column);)
         if (is_column && !cell_of(row, piece).data) {
-            rdd_report(ctx, 2, "%s: the input has no column '%.*s'", option, (int)piece.size,
-                       piece.data);
+            char names[300];
+            rdd_report(ctx, 2, "%s: the input has no column '%.*s'; it has: %s", option, (int)piece.size,
+                       piece.data, names_of(row, names, sizeof names));
             return false;
         }
     return true;

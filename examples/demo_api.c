@@ -387,12 +387,20 @@ static void on_completed(void *unused, struct MHD_Connection *connection, void *
 
 /* -- main -------------------------------------------------------------------------------------- */
 
+static const char USAGE[] =
+    "usage: demo_api [options]\n"
+    "  --port N           where it listens (default 0: any that is free, which it prints)\n"
+    "  --address A        for whom: 0.0.0.0 is for other machines, too (default 127.0.0.1)\n"
+    "  --latency-ms N     how long each answer takes\n"
+    "  --error-rate P     how many fail with 500: 0.01 or 1%\n"
+    "  --throttle R       more than 500/s, 100/m or 9/h get 429 with Retry-After\n"
+    "  --seed N           which ones fail\n"
+    "  --quiet            says nothing but where it listens\n"
+    "  --until-eof        ends with its standard input\n";
+
 static int usage(const char *option)
 {
-    fprintf(stderr, "demo_api: %s is not understood\n"
-            "usage: demo_api [--port N] [--address A] [--latency-ms N] [--error-rate P|P%%]\n"
-            "                [--throttle N/s|N/m|N/h] [--seed N] [--quiet] [--until-eof]\n",
-            option);
+    fprintf(stderr, "demo_api: %s is not understood\n%s", option, USAGE);
     return 2;
 }
 
@@ -440,6 +448,10 @@ static int read_options(int argc, char **argv)
 {
     options.address.s_addr = htonl(INADDR_LOOPBACK);
     for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--help")) {
+            printf("%s", USAGE);
+            exit(0);
+        }
         if (!strcmp(argv[i], "--quiet"))
             options.quiet = true;
         else if (!strcmp(argv[i], "--until-eof"))

@@ -495,8 +495,8 @@ void supervisor_tick(supervisor *s, uint64_t now_ns)
         return;
     if (now_ns - s->heard_ns >= s->timeout_ns) {
         rdd_error err;
-        error_set(&err, RDD_E_LOST, "no sign of life from the driver for %llu ms",
-                  (unsigned long long)(s->timeout_ns / NS_PER_MS));
+        error_set(&err, RDD_E_LOST, "no sign of life from the driver for %g s",
+                  (double)(s->timeout_ns / NS_PER_MS) / 1000);
         supervisor_exit(s, &err);
         return;
     }

@@ -203,19 +203,20 @@ static int check_name(const bundle *b, const char *name, const char *path, rdd_e
 {
     size_t size = strlen(name);
     if (!size || !strcmp(name, ".") || !strcmp(name, ".."))
-        return error_set(err, RDD_E_USAGE, "files: \"%s\" names no file", path);
+        return error_set(err, RDD_E_USAGE, "--conf files: \"%s\" names no file", path);
     for (size_t i = 0; i < size; i++)
         if ((unsigned char)name[i] < ' ' || name[i] == 127)
-            return error_set(err, RDD_E_USAGE, "files: the name of \"%s\" has a control character",
+            return error_set(err, RDD_E_USAGE, "--conf files: the name of \"%s\" has a control character",
                              path);
     if (name[0] == ' ' || name[size - 1] == ' ' || size > 200)
         return error_set(err, RDD_E_USAGE,
-                         "files: \"%s\": a name begins and ends with no blank and has at most 200 bytes",
+                         "--conf files: \"%s\": a name begins and ends with no blank and has at most 200 "
+                         "bytes",
                          path);
     for (size_t i = 0; i < b->count; i++)
         if (!strcmp(b->files[i].name, name))
             return error_set(err, RDD_E_USAGE,
-                             "files: %s and %s would both be %s in the tasks' directory",
+                             "--conf files: %s and %s would both be %s in the tasks' directory",
                              b->files[i].path, path, name);
     return 0;
 }
@@ -229,7 +230,7 @@ static int add_path(bundle *b, const char *path, rdd_error *err)
     /* Not to wait at a FIFO for somebody to write. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
-        return error_set_errno(err, RDD_E_INPUT, errno, "files: %s", path);
+        return error_set_errno(err, RDD_E_INPUT, errno, "--conf files: %s", path);
     return bundle_add(b, name, path, fd, err);
 }
 

@@ -370,7 +370,9 @@ static int open_file(call_journal *j, rdd_error *err)
     if (moved)
         note(j, "rdd: %s was there from an interrupted run and is now %s.old\n", j->path, j->path);
     code = call_journal_file_read(j->fd, j->path, &j->end, take_old, j, err);
-    if (code == 0 && j->options.resume)
+    if (code == 0 && j->options.resume && !j->resumed)
+        note(j, "rdd: there is nothing in %s to go on with: all calls are made\n", j->path);
+    else if (code == 0 && j->options.resume)
         note(j, "rdd: going on with what %s holds: %llu entries; calls that are not in it are made\n",
              j->path, (unsigned long long)j->resumed);
     return code;

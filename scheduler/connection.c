@@ -374,8 +374,8 @@ void connection_tick(connection *c, uint64_t now_ns)
         return;
     if (now_ns - c->heard_ns >= patience_of(c)) {
         rdd_error err;
-        error_set(&err, RDD_E_LOST, "no sign of life from %s for %llu ms", c->name,
-                  (unsigned long long)(patience_of(c) / NS_PER_MS));
+        error_set(&err, RDD_E_LOST, "no sign of life from %s for %g s", c->name,
+                  (double)(patience_of(c) / NS_PER_MS) / 1000);
         connection_fail(c, &err);
         return;
     }

@@ -327,7 +327,7 @@ case_unknown_template_column()
     local master
     for master in "${MASTERS[@]}"; do
         run 2 "$api_call" --master $master in.csv out.csv --url 'http://127.0.0.1:1/{nmae}'
-        one_line "--url: the input has no column 'nmae'"
+        one_line "--url: the input has no column 'nmae'; it has: 'id', 'name'"
         run 2 "$api_call" --master $master in.csv out.csv --url 'http://127.0.0.1:1/{id}' \
             --method POST --body '{"x": "{what}"}'
         one_line "--body: the input has no column 'what'"
@@ -396,6 +396,10 @@ case_bad_input_of_api_call()
     one_line 'dir: is a directory, and a file is meant'
     run 1 "$api_call" in.csv nowhere/out.csv --url 'http://127.0.0.1:1/{id}'
     one_line 'there is no directory nowhere'
+    ln in.csv same.csv
+    run 2 "$api_call" in.csv same.csv --url 'http://127.0.0.1:1/{id}'
+    one_line 'api_call: same.csv is the input, too: give the output another name'
+    rm same.csv
     : >in.csv
     run 1 "$api_call" in.csv out.csv --url 'http://127.0.0.1:1/{id}'
     one_line 'api_call: in.csv: the file is empty'

@@ -267,7 +267,7 @@ static void a_silent_executor_is_given_up(void **state)
     pid_t supervisor = rig_supervisor(&r, 0);
     int old = process_open(supervisor);
     kill(supervisor, SIGSTOP);
-    expect_lost(&r, 0, 0, "no sign of life from executor 0 for 400 ms");
+    expect_lost(&r, 0, 0, "no sign of life from executor 0 for 0.4 s");
     process_expect_end(old);
     rig_expect_up(&r);
     expect_alive(&r, 0);

@@ -497,7 +497,7 @@ static void a_silent_driver_ends_the_executor_before_the_driver_gives_it_up(void
     assert_false(connection_failed(m.driver, NULL));
     m.now_ns = begin + 21 * NS_PER_S;
     connection_tick(m.driver, m.now_ns);
-    expect_failed(&m, "no sign of life from executor 0 for 20000 ms");
+    expect_failed(&m, "no sign of life from executor 0 for 20 s");
     sim_end(&m);
 }
 
