@@ -440,6 +440,11 @@ void driver_cancel_all(driver *d, const rdd_error *cause)
     each_job(d, cancel_job, cause);
 }
 
+void driver_say(driver *d, const char *line)
+{
+    progress_log(d->progress, line, strlen(line));
+}
+
 bool driver_is_busy(driver *d)
 {
     pthread_mutex_lock(&d->mutex);

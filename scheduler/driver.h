@@ -42,6 +42,9 @@ int driver_run(driver *d, driver_job *job, rdd_error *err);
 /* Cancels all jobs that run. Async-signal-unsafe; from any thread. */
 void driver_cancel_all(driver *d, const rdd_error *cause);
 
+/* A line for the user, ended by a newline, above the progress lines. From any thread. */
+void driver_say(driver *d, const char *line);
+
 /* Whether a job runs. */
 bool driver_is_busy(driver *d);
 

@@ -176,6 +176,19 @@ static bool has_side_effects(const job_memory *m, const action *act)
     return any;
 }
 
+/* Failed calls fail no record, which may be what was wanted; that none succeeds is not. */
+static void say_all_failed(const rdd_context *ctx, driver *d, const driver_job *job)
+{
+    char line[sizeof job->http_why + 200];
+    if (!job->http_calls || job->http_failed < job->http_calls || ctx->verbosity == VERBOSITY_QUIET)
+        return;
+    snprintf(line, sizeof line,
+             "rdd: each of %llu calls failed; one of them: %s (--conf http.max_errors=N makes that an "
+             "error)\n",
+             (unsigned long long)job->http_calls, job->http_why);
+    driver_say(d, line);
+}
+
 static int submit(rdd *r, const action *act, const job_options *options, const job_memory *m,
                   size_t first, size_t tasks, uint32_t stage, job_results *results, rdd_error *err)
 {
@@ -213,6 +226,8 @@ static int submit(rdd *r, const action *act, const job_options *options, const j
                                     .payloads = m->payloads,
                                     .has_side_effects = has_side_effects(m, act) };
     code = driver_run(d, &job, err);
+    if (code == 0 && !budget.percent && budget.failed_max == UINT64_MAX)
+        say_all_failed(ctx, d, &job);
     if (code == 0 && budget.percent && job.http_calls &&
         (double)job.http_failed * 100 > budget.percent_max * (double)job.http_calls)
         code = error_set(err, RDD_E_HTTP,

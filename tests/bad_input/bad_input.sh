@@ -358,6 +358,8 @@ case_nobody_answers()
         says out.csv '1,0,connection refused by 127.0.0.1:1,2'
         run 1 "$api_call" in.csv out.csv --url "$nowhere" $calm --master $master
         says "$err" 'api_call: 1 row failed:' '1  could not resolve host no.such.host.invalid'
+        run 1 "$api_call" in.csv out.csv --url 'http://127.0.0.1:1/{id}' ${calm#--quiet} --master $master
+        says "$err" 'rdd: each of 1 calls failed; one of them: connection refused by 127.0.0.1:1'
         rm out.csv
         run 1 "$api_call" in.csv out.csv --url 'http://127.0.0.1:1/{id}' $calm --master $master \
             --max-errors 0
