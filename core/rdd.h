@@ -1307,7 +1307,7 @@ RDD_PUBLIC int rdd_tree_aggregate(rdd *r, const rdd_type *type, void *ret, const
 
 /* Of numbers, in one pass: Welford's update with Chan's merge (Chan, Golub, LeVeque 1979). NaN counts,
  * and makes sum, mean and variance NaN; min and max leave it out. Of no numbers all but count and sum
- * are NaN; rdd_mean() of none is an error. */
+ * are NaN, as they are after an error; rdd_mean() of none is an error. */
 typedef struct rdd_statistics {
     int64_t count;
     double sum, mean, min, max;

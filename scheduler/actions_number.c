@@ -147,9 +147,9 @@ static rdd_statistics statistics_of(const stats_part *s)
 
 rdd_statistics(rdd_stats)(rdd *r, rdd_action_options options)
 {
-    stats_part s;
+    stats_part s, none = { .count = 0 };
     if (!must_be_numbers(r, "rdd_stats", options.site_) || run_stats(r, &options, &s) < 0)
-        return (rdd_statistics){ .count = 0 };
+        return statistics_of(&none);
     return statistics_of(&s);
 }
 

@@ -323,7 +323,8 @@ CASE_ONCE(null_goes_through)
     say("%d", !rdd_take_sample(r, int64_t, 3, &count) && !rdd_count_by_value(r, int_int, &count));
     say("values %d", rdd_count(r) == 0 && rdd_first(r, int64_t) == 0 && rdd_min(r, int64_t) == 0 &&
                          rdd_sum(r, int64_t) == 0 && rdd_reduce(r, int64_t, plus) == 0 &&
-                         rdd_fold(r, int64_t, 5, plus) == 0 && rdd_stats(r).count == 0);
+                         rdd_fold(r, int64_t, 5, plus) == 0 && rdd_stats(r).count == 0 &&
+                         rdd_stats(r).mean != rdd_stats(r).mean);
     say("effects %d", rdd_foreach(r, bad_foreach) < 0 &&
                           rdd_foreach_partition(r, bad_foreach_partition) < 0);
     say("saves %d", rdd_save_text(r, "/nonexistent/x") < 0 && rdd_save_csv(r, "/nonexistent/x") < 0 &&
