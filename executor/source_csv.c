@@ -40,6 +40,28 @@ static void csv_close(iterator *it)
     self->reader = NULL;
 }
 
+static const char *list_names(const csv_iterator *self, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = 0;
+    for (size_t c = 0; c < self->name_count && used < size; c++)
+        used += (size_t)snprintf(text + used, size - used, "%s'%.*s'", c ? ", " : "",
+                                 (int)size_min(self->names[c].size, 60), self->names[c].data);
+    return text;
+}
+
+/* One column whose name looks like several. */
+static const char *delimiter_hint(const csv_iterator *self)
+{
+    if (self->name_count != 1)
+        return "";
+    rdd_str name = self->names[0];
+    return memchr(name.data, ';', name.size)    ? "; is .delimiter = ';' missing?"
+           : memchr(name.data, '\t', name.size) ? "; is .delimiter = '\\t' missing?"
+           : memchr(name.data, '|', name.size)  ? "; is .delimiter = '|' missing?"
+                                                : "";
+}
+
 /* Every field of the struct must find its column by name, or, without a header, by position. */
 static int match_columns(csv_iterator *self, const input_file *file)
 {
@@ -55,13 +77,9 @@ static int match_columns(csv_iterator *self, const input_file *file)
         if (self->columns[f] != NO_COLUMN || t->fields[f].type->kind == RDD_KIND_OPTIONAL)
             continue;
         char found[256];
-        size_t size = 0;
-        found[0] = 0;
-        for (size_t c = 0; c < self->name_count && size < sizeof found; c++)
-            size += (size_t)snprintf(found + size, sizeof found - size, "%s%.*s", c ? ", " : "",
-                                     (int)size_min(self->names[c].size, 60), self->names[c].data);
-        return run_fail(r, RDD_E_INPUT, "%s: there is no column '%s' for the field of %s; it has: %s",
-                        file->name, t->fields[f].name, t->name, found);
+        return run_fail(r, RDD_E_INPUT, "%s: there is no column '%s' for the field of %s; it has: %s%s",
+                        file->name, t->fields[f].name, t->name, list_names(self, found, sizeof found),
+                        delimiter_hint(self));
     }
     return 0;
 }

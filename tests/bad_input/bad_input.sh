@@ -184,10 +184,12 @@ case_numbers()
     done
     printf 'id,price\n1,2\n' >in.csv
     refuses 1 'items in.csv json out' "in.csv: there is no column 'name' for the field of item" \
-        'it has: id, price'
+        "it has: 'id', 'price'"
+    printf 'id;price;name\n1;2;x\n' >in.csv
+    refuses 1 'items in.csv json out' "it has: 'id;price;name'; is .delimiter = ';' missing?"
     # What a terminal would obey, and a name of two lines, are shown as they can be.
     printf '"i\nd",\033[31mprice\n1,2\n' >in.csv
-    refuses 1 'items in.csv json out' 'it has: i?d, ?[31mprice'
+    refuses 1 'items in.csv json out' "it has: 'i?d', '?[31mprice'"
 }
 
 case_nul_byte()
