@@ -259,14 +259,14 @@ static int find_key(const char *name)
     return -1;
 }
 
-/* Also for who remembers only how it begins. */
 static const char *nearest_key(const char *name)
 {
     const char *best = NULL;
     size_t size = strlen(name), least = size_min(size / 3, 3) + 1;
     for (int i = 0; i < KEY_COUNT; i++) {
-        size_t whole = spelling_slips(name, size, KEYS[i].name, false);
-        size_t slips = size_min(whole, spelling_slips(name, size, KEYS[i].name, true) + 1);
+        size_t beginning, slips = spelling_slips(name, size, KEYS[i].name, &beginning);
+        if (beginning < slips)
+            slips = beginning + 1; /* only how it begins */
         if (slips < least) {
             least = slips;
             best = KEYS[i].name;

@@ -38,6 +38,12 @@ static const char *const KIND_NAMES[NODE_KINDS] = {
     [NODE_CARTESIAN] = "cartesian",
 };
 
+bool node_takes_records(node_kind kind)
+{
+    return kind == NODE_MAP || kind == NODE_FILTER || kind == NODE_FLAT_MAP || kind == NODE_KEY_BY ||
+           kind == NODE_MAP_VALUES || kind == NODE_FLAT_MAP_VALUES || kind == NODE_FOREACH;
+}
+
 const char *node_kind_name(node_kind kind)
 {
     return KIND_NAMES[kind];

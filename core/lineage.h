@@ -88,6 +88,10 @@ struct rdd {
     atomic_bool prepared;
 };
 
+/* Whether its operator takes one record at a time, so that others can go on while one waits
+ * (.concurrency). */
+bool node_takes_records(node_kind kind);
+
 const char *node_kind_name(node_kind kind); /* "map", "text_file", … */
 bool node_is_source(node_kind kind);
 

@@ -26,18 +26,22 @@ static void add_row(table *t, const char *word, size_t i, const char *name, size
     }
 }
 
-size_t spelling_slips(const char *word, size_t size, const char *name, bool beginning)
+size_t spelling_slips(const char *word, size_t size, const char *name, size_t *ret_beginning)
 {
     table t = { 0 };
     size_t length = strlen(name);
+    size_t beginning = SIZE_MAX;
+    if (ret_beginning)
+        *ret_beginning = beginning;
     if (length > NAME_MAX_SIZE)
         return SIZE_MAX;
     for (size_t j = 0; j <= length; j++)
         t.rows[0][j] = j;
     for (size_t i = 1; i <= size; i++)
         add_row(&t, word, i, name, length);
-    size_t slips = t.rows[0][length];
-    for (size_t j = 0; beginning && j < length; j++)
-        slips = size_min(slips, t.rows[0][j]);
-    return slips;
+    for (size_t j = 0; j <= length; j++)
+        beginning = size_min(beginning, t.rows[0][j]);
+    if (ret_beginning)
+        *ret_beginning = beginning;
+    return t.rows[0][length];
 }

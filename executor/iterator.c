@@ -327,7 +327,7 @@ static iterator *open_debug(const opening *o, iterator *source)
 static iterator *open_node(const opening *o)
 {
     open_function open = OPEN[o->node->kind];
-    if (o->node->params.concurrency > 1 && open == open_elements)
+    if (o->node->params.concurrency > 1 && node_takes_records(o->node->kind))
         open = open_concurrent;
     iterator *it = open(o);
     if (it && o->run->plan->lifetime_debug)

@@ -240,7 +240,7 @@ static void take_gone(driver *d, const event *e)
                  count - d->gone, count);
     else
         snprintf(text, sizeof text, "rdd: %s; that was the last of %u executors\n", e->error.message, count);
-    progress_log(d->progress, text, strlen(text));
+    driver_say(d, text);
 }
 
 /* One that was up while jobs ran; it comes again. */
@@ -251,7 +251,7 @@ static void say_lost(driver *d, const event *e)
         scheduler_is_idle(d->scheduler))
         return;
     snprintf(text, sizeof text, "rdd: %s; what it had not finished runs again\n", e->error.message);
-    progress_log(d->progress, text, strlen(text));
+    driver_say(d, text);
 }
 
 /* When no executor is left no job can be done, and none that comes later. */

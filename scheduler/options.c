@@ -211,7 +211,7 @@ static int take_option(rdd_context *ctx, int argc, char **argv, int *at, rdd_err
 
 static bool is_slip_of(const char *word, size_t size, const char *name)
 {
-    return spelling_slips(word, size, name, false) <= 1;
+    return spelling_slips(word, size, name, NULL) <= 1;
 }
 
 /* Nearly one of ours: the program's own option, or a slip that would make everything run elsewhere. */

@@ -99,13 +99,6 @@ bool bind_operator(rdd_context *ctx, const char *call, const char *site, const r
 
 /* ---- nodes ---------------------------------------------------------------------------------- */
 
-/* Operators that take one record at a time, so that others can go on while one waits. */
-static bool takes_records(node_kind kind)
-{
-    return kind == NODE_MAP || kind == NODE_FILTER || kind == NODE_FLAT_MAP || kind == NODE_KEY_BY ||
-           kind == NODE_MAP_VALUES || kind == NODE_FLAT_MAP_VALUES || kind == NODE_FOREACH;
-}
-
 /* The options' part that every node may have. */
 static bool set_options(rdd *node, const char *call, const rdd_options *options)
 {
@@ -113,7 +106,7 @@ static bool set_options(rdd *node, const char *call, const rdd_options *options)
     if (options->concurrency < 0 || options->concurrency > 100000)
         return lineage_error(ctx, RDD_E_USAGE, call, options->site_,
                              ".concurrency = %d: give 1 to 100000", options->concurrency);
-    if (options->concurrency > 1 && !takes_records(node->kind))
+    if (options->concurrency > 1 && !node_takes_records(node->kind))
         return lineage_error(ctx, RDD_E_USAGE, call, options->site_,
                              ".concurrency = %d: is for operators that take one record at a time: map, "
                              "filter, flat_map, key_by, map_values, flat_map_values, foreach",
