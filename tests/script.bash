@@ -51,6 +51,16 @@ run()
     return 1
 }
 
+# background COMMAND…: as `run`, but goes on; its process is $driver. Both files are empty by then, also when
+# the new process has not come as far yet: what an earlier command said is not taken for its.
+background()
+{
+    : >"$out" >"$err"
+    # A shell's background command would not hear SIGINT.
+    env --default-signal=INT,TERM,HUP "$@" >"$out" 2>"$err" &
+    driver=$!
+}
+
 # says FILE WORD…: the file has each of the words, which are plain text.
 says()
 {

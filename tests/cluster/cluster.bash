@@ -116,8 +116,7 @@ cluster()
 # begin COMMAND…: in the background; $driver is the program itself.
 begin()
 {
-    env --default-signal=INT,TERM "$testbed" run "$@" >"$out" 2>"$err" &
-    driver=$!
+    background "$testbed" run "$@"
 }
 
 ends_with()

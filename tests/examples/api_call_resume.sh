@@ -40,17 +40,16 @@ journal_has() # BYTES
     [ "$(stat -c %s out.csv.journal 2>/dev/null || echo 0)" -ge "$1" ]
 }
 
-# In the background; its number is in $program.
+# In the background; gives $driver.
 begin() # ARGUMENT…
 {
-    "$api_call" in.csv out.csv "$@" >"$out" 2>"$err" &
-    program=$!
+    background "$api_call" in.csv out.csv "$@"
 }
 
 ended_with() # STATUS
 {
     local status=0
-    wait "$program" || status=$?
+    wait "$driver" || status=$?
     [ "$status" -eq "$1" ] && return
     echo "exit status $status instead of $1"
     sed 's/^/    /' "$err" | head -n 20
@@ -129,12 +128,11 @@ case_the_driver_is_killed()
         mirror
         # The same address, or the calls are others.
         sed "s|$|,$url|; 1s|,http.*|,at|" in.csv >other.csv
-        "$api_call" other.csv out.csv --url "$url/mirror/{id}" --rate 400/s --concurrency 8 \
-            --master "$master" >"$out" 2>"$err" &
-        program=$!
+        background "$api_call" other.csv out.csv --url "$url/mirror/{id}" --rate 400/s --concurrency 8 \
+            --master "$master"
         until_true 20 journal_has 30000
-        kill -KILL "$program"
-        wait "$program" || true
+        kill -KILL "$driver"
+        wait "$driver" || true
         until_true 20 no_workers
         printf 'torn' >>out.csv.journal
         run 0 "$api_call" other.csv out.csv --url "$url/mirror/{id}" --resume --master "$master"
@@ -159,7 +157,7 @@ case_interrupted()
     begin --url "$url/mirror/{id}" --rate 300/s --master 'local[2]'
     until_true 20 journal_has 15000
     # A shell's background children have ^C ignored; this is the other one.
-    kill -TERM "$program"
+    kill -TERM "$driver"
     ended_with 143
     says "$err" 'out.csv.journal: the same command with --resume goes on'
     run 0 "$api_call" in.csv out.csv --url "$url/mirror/{id}" --resume

@@ -168,9 +168,7 @@ case_a_task_that_is_deaf()
 # begin WHAT ARGUMENT…: in the background; gives $driver.
 begin()
 {
-    # A shell's background command would not hear SIGINT.
-    env --default-signal=INT,TERM,HUP "$faulty" "$@" >"$out" 2>"$err" &
-    driver=$!
+    background "$faulty" "$@"
 }
 
 # children_of PID NAME: those whose name it is.
@@ -493,9 +491,7 @@ case_kill_workers_that_call()
     run 0 "$build/examples/api_call" in.csv calm.csv --url "$url/mirror/{id}"
     sed -i 's/mirror/gate/' calm.csv
     for victim in worker supervisor; do
-        env --default-signal "$build/examples/api_call" in.csv out.csv --url "$url/gate/{id}" \
-            --master "$cluster" >"$out" 2>"$err" &
-        driver=$!
+        background "$build/examples/api_call" in.csv out.csv --url "$url/gate/{id}" --master "$cluster"
         read -r -u "$server_out" line
         [ "$line" = 'a call waits' ]
         if [ $victim = worker ]; then
@@ -519,9 +515,7 @@ case_interrupt_calls()
     seq 200 | sed '1i id' >in.csv
     start_server "$build/tests/examples/mirror_api"
     for master in "${MASTERS[@]}"; do
-        env --default-signal "$build/examples/api_call" in.csv out.csv --url "$url/gate/{id}" \
-            --master "$master" >"$out" 2>"$err" &
-        driver=$!
+        background "$build/examples/api_call" in.csv out.csv --url "$url/gate/{id}" --master "$master"
         read -r -u "$server_out" line
         kill -INT "$driver"
         ends_with 130

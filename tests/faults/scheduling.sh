@@ -16,8 +16,7 @@ calm()
 # begin ARGUMENT…: in the background, with an event log; gives $driver.
 begin()
 {
-    "$faulty" "$@" --event-log log >"$out" 2>"$err" &
-    driver=$!
+    background "$faulty" "$@" --event-log log
 }
 
 ends_well()
