@@ -1,74 +1,31 @@
 #include "http_host.h"
 
 #include "clock.h"
+#include "holds.h"
 #include "http_call.h"
 
 #include <pthread.h>
 
 /* -- Gates: what the process knows of hosts that said "later" ---------------------------------- */
 
-enum { GATES_MAX = 1024 };
-
 /* By how much longer a gate is to be closed before it is worth telling others. */
 #define NEWS_NS (50 * NS_PER_MS)
 
-typedef struct gate {
-    struct gate *next;
-    uint64_t until_ns;
-    uint64_t serial; /* of the news */
-    size_t name_size;
-    char name[];
-} gate;
-
 static struct {
     pthread_mutex_t mutex;
-    gate *first;  /* under the mutex */
-    size_t count; /* under the mutex */
-    _Atomic uint64_t serial;
-    http_hold_told *told; /* NULL: nobody wants to hear of them */
+    holds closed;            /* under the mutex */
+    _Atomic uint64_t serial; /* that of `closed`, to be read without the mutex */
+    http_hold_told *told;    /* NULL: nobody wants to hear of them */
     void *arg;
 } gates = { .mutex = PTHREAD_MUTEX_INITIALIZER };
-
-static void drop_open_gates_locked(uint64_t now_ns)
-{
-    for (gate **at = &gates.first, *g; (g = *at);) {
-        if (g->until_ns > now_ns) {
-            at = &g->next;
-            continue;
-        }
-        *at = g->next;
-        free(g);
-        gates.count--;
-    }
-}
-
-static gate *find_gate_locked(rdd_str name)
-{
-    for (gate *g = gates.first; g; g = g->next)
-        if (g->name_size == name.size && !memcmp(g->name, name.data, name.size))
-            return g;
-    return NULL;
-}
 
 /* True when it was open until now, or is to be closed for longer by what others care about. Without
  * memory, or with too many gates, only this engine keeps to it. */
 static bool close_gate_locked(rdd_str name, uint64_t until_ns)
 {
-    drop_open_gates_locked(clock_now_ns());
-    gate *g = find_gate_locked(name);
-    if (!g && gates.count < GATES_MAX && (g = calloc(1, sizeof *g + name.size))) {
-        g->name_size = name.size;
-        memcpy(g->name, name.data, name.size);
-        g->next = gates.first;
-        gates.first = g;
-        gates.count++;
-    }
-    if (!g || g->until_ns >= until_ns)
-        return false;
-    bool much = until_ns - g->until_ns > NEWS_NS;
-    g->until_ns = until_ns;
-    g->serial = atomic_fetch_add(&gates.serial, 1) + 1;
-    return much;
+    uint64_t later_ns = holds_extend(&gates.closed, name, clock_now_ns(), until_ns);
+    atomic_store(&gates.serial, gates.closed.serial);
+    return later_ns > NEWS_NS;
 }
 
 static void close_gate(const http_host *h, uint64_t until_ns)
@@ -101,7 +58,7 @@ void http_hold(rdd_str origin, uint64_t until_ns)
 /* What was said since news number `seen`. */
 static void look_at_gate_locked(http_host *h, uint64_t seen)
 {
-    const gate *g = find_gate_locked((rdd_str){ h->name_size, h->name });
+    const hold *g = holds_find(&gates.closed, (rdd_str){ h->name_size, h->name });
     if (!g || g->serial <= seen || g->until_ns <= h->closed_until_ns)
         return;
     h->closed_until_ns = g->until_ns;

@@ -1,20 +1,10 @@
 #include "call_desk.h"
 
 #include "call_wire.h"
+#include "holds.h"
 #include "rate_leases.h"
 
 #include <pthread.h>
-
-enum { HOLDS_MAX = 1024 }; /* hosts at once; of others only the workers know that met them */
-
-/* A host that said "later". */
-typedef struct hold {
-    struct hold *next;
-    uint64_t until_ns;
-    bool told; /* to all executors */
-    size_t name_size;
-    char name[];
-} hold;
 
 struct call_desk {
     call_desk_send *send;
@@ -26,8 +16,8 @@ struct call_desk {
     /* under the mutex */
     bool started, stopping;
     rate_leases *leases;
-    hold *holds;
-    size_t hold_count;
+    holds held;    /* hosts that said "later" */
+    uint64_t told; /* up to which of them all executors were told */
 };
 
 int call_desk_new(call_desk **ret, call_desk_send *send, void *arg, rdd_error *err)
@@ -55,19 +45,6 @@ void call_desk_set_journal(call_desk *d, call_journal *j)
     d->journal = j;
 }
 
-static void drop_holds_locked(call_desk *d, uint64_t until_ns)
-{
-    for (hold **at = &d->holds, *h; (h = *at);) {
-        if (h->until_ns > until_ns) {
-            at = &h->next;
-            continue;
-        }
-        *at = h->next;
-        free(h);
-        d->hold_count--;
-    }
-}
-
 void *call_desk_free(call_desk *d)
 {
     if (!d)
@@ -81,50 +58,29 @@ void *call_desk_free(call_desk *d)
     pthread_cond_destroy(&d->news);
     pthread_mutex_destroy(&d->mutex);
     rate_leases_free(d->leases);
-    drop_holds_locked(d, UINT64_MAX);
+    holds_release(&d->held);
     free(d);
     return NULL;
 }
 
 /* -- Holds ------------------------------------------------------------------------------------- */
 
-static hold *find_hold_locked(const call_desk *d, rdd_str name)
-{
-    hold *h = d->holds;
-    while (h && (h->name_size != name.size || memcmp(h->name, name.data, name.size) != 0))
-        h = h->next;
-    return h;
-}
-
 static void take_hold_locked(call_desk *d, const lease *l)
 {
     uint64_t now_ns = clock_now_ns();
-    drop_holds_locked(d, now_ns);
-    hold *h = find_hold_locked(d, l->name);
-    if (!h && d->hold_count < HOLDS_MAX && (h = calloc(1, sizeof *h + l->name.size))) {
-        h->name_size = l->name.size;
-        memcpy(h->name, l->name.data, l->name.size);
-        h->next = d->holds;
-        d->holds = h;
-        d->hold_count++;
-    }
-    if (!h || h->until_ns >= now_ns + l->delay_ns)
-        return;
-    h->until_ns = now_ns + l->delay_ns;
-    h->told = false;
+    holds_extend(&d->held, l->name, now_ns, now_ns + l->delay_ns);
 }
 
-/* For `worker`, which begins to make calls; 0: news, for all. */
-static void append_holds_locked(call_desk *d, uint32_t worker, buf *out)
+/* Those after number `told`; for `worker`, which begins to make calls, or, if 0, for all. */
+static void append_holds_locked(const call_desk *d, uint64_t told, uint32_t worker, buf *out)
 {
     uint64_t now_ns = clock_now_ns();
-    for (hold *h = d->holds; h; h = h->next) {
-        if (h->until_ns <= now_ns || (!worker && h->told))
+    for (const hold *h = d->held.first; h; h = h->next) {
+        if (h->until_ns <= now_ns || h->serial <= told)
             continue;
         lease l = { .kind = LEASE_HOLD, .worker = worker, .delay_ns = h->until_ns - now_ns,
                     .name = { h->name_size, h->name } };
         lease_append(out, &l);
-        h->told |= !worker;
     }
 }
 
@@ -134,7 +90,8 @@ static void append_holds_locked(call_desk *d, uint32_t worker, buf *out)
 static bool send_holds_locked(call_desk *d)
 {
     CLEANUP(buf_release) buf frames = { 0 };
-    append_holds_locked(d, 0, &frames);
+    append_holds_locked(d, d->told, 0, &frames);
+    d->told = d->held.serial;
     if (!frames.size)
         return false;
     pthread_mutex_unlock(&d->mutex);
@@ -233,7 +190,7 @@ static void give(call_desk *d, const journal_part *p, buf *out)
 {
     if (!p->serial) {
         pthread_mutex_lock(&d->mutex);
-        append_holds_locked(d, p->worker, out);
+        append_holds_locked(d, 0, p->worker, out);
         pthread_mutex_unlock(&d->mutex);
     }
     CLEANUP(buf_release) buf entries = { 0 };

@@ -51,8 +51,8 @@ run()
     return 1
 }
 
-# background COMMAND…: as `run`, but goes on; its process is $driver. Both files are empty by then, also when
-# the new process has not come as far yet: what an earlier command said is not taken for its.
+# background COMMAND…: as `run`, but does not wait; the process is $driver. Both files are empty when
+# it returns: what an earlier command said is not taken for this one's.
 background()
 {
     : >"$out" >"$err"
