@@ -69,7 +69,7 @@ static void limit_to_http(CURL *easy)
 #endif
 }
 
-static size_t take_header(char *line, size_t size, size_t count, void *arg);
+static size_t take_header(char *data, size_t size, size_t count, void *arg);
 
 /* A handle for a file; NULL when out of memory. A whole file may take longer than http.timeout,
  * silence may not. */
@@ -97,36 +97,10 @@ static CURL *new_easy(const char *url, answer *a, char *detail)
 
 /* -- Answers ----------------------------------------------------------------------------------- */
 
-static bool header_value(rdd_str line, const char *name, rdd_str *ret)
-{
-    size_t size = strlen(name);
-    if (line.size <= size || line.data[size] != ':' || strncasecmp(line.data, name, size) != 0)
-        return false;
-    rdd_str value = { line.size - size - 1, line.data + size + 1 };
-    while (value.size && (value.data[0] == ' ' || value.data[0] == '\t'))
-        value = (rdd_str){ value.size - 1, value.data + 1 };
-    while (value.size && (unsigned char)value.data[value.size - 1] <= ' ')
-        value.size--;
-    *ret = value;
-    return true;
-}
-
-static void copy_value(char to[VERSION_MAX], rdd_str value)
-{
-    size_t size = value.size < VERSION_MAX ? value.size : 0; /* of no use if it is cut */
-    memcpy(to, value.data, size);
-    to[size] = 0;
-}
-
 /* "bytes 0-3/1234", "bytes 0-3/" and a star, "bytes", a star and "/1234". */
-static void read_range(answer *a, rdd_str value)
+static void read_range(answer *a, const char *text)
 {
-    char text[96];
     uint64_t last;
-    if (value.size >= sizeof text)
-        return;
-    memcpy(text, value.data, value.size);
-    text[value.size] = 0;
     a->total = SIZE_UNKNOWN;
     const char *slash = strchr(text, '/');
     if (slash && slash[1] >= '0' && slash[1] <= '9')
@@ -134,32 +108,31 @@ static void read_range(answer *a, rdd_str value)
     a->has_range = sscanf(text, "bytes %" SCNu64 "-%" SCNu64, &a->range_first, &last) == 2;
 }
 
-/* An answer, and after a redirect the next one, begins with its status line. */
-static size_t take_header(char *line, size_t size, size_t count, void *arg)
+static bool read_header(rdd_str line, const char *name, char value[VERSION_MAX])
 {
+    return http_header_read(line, name, value, VERSION_MAX);
+}
+
+/* An answer, and after a redirect the next one, begins with its status line. */
+static size_t take_header(char *data, size_t size, size_t count, void *arg)
+{
+    (void)size; /* 1 */
     answer *a = arg;
-    rdd_str text = { size * count, line }, value;
-    char number[24];
-    if (text.size > 9 && strncmp(line, "HTTP/", 5) == 0) {
-        const char *space = memchr(line, ' ', text.size);
+    rdd_str line = { count, data };
+    char value[VERSION_MAX];
+    if (count > 9 && strncmp(data, "HTTP/", 5) == 0) {
+        const char *space = memchr(data, ' ', count);
         *a = (answer){ .total = SIZE_UNKNOWN, .length = SIZE_UNKNOWN };
         a->status = space ? (int)strtol(space, NULL, 10) : 0;
-    } else if (header_value(text, "ETag", &value)) {
-        copy_value(a->etag, value);
-    } else if (header_value(text, "Last-Modified", &value)) {
-        copy_value(a->modified, value);
-    } else if (header_value(text, "Retry-After", &value)) {
-        copy_value(a->retry_after, value);
-    } else if (header_value(text, "Date", &value)) {
-        copy_value(a->date, value);
-    } else if (header_value(text, "Content-Range", &value)) {
+    } else if (read_header(line, "Content-Range", value)) {
         read_range(a, value);
-    } else if (header_value(text, "Content-Length", &value) && value.size < sizeof number) {
-        memcpy(number, value.data, value.size);
-        number[value.size] = 0;
-        a->length = u64_min(strtoull(number, NULL, 10), SIZE_UNKNOWN);
+    } else if (read_header(line, "Content-Length", value)) {
+        a->length = *value ? u64_min(strtoull(value, NULL, 10), SIZE_UNKNOWN) : SIZE_UNKNOWN;
+    } else {
+        (void)(read_header(line, "ETag", a->etag) || read_header(line, "Last-Modified", a->modified) ||
+               read_header(line, "Retry-After", a->retry_after) || read_header(line, "Date", a->date));
     }
-    return size * count;
+    return count;
 }
 
 /* What tells this file from another under its name: an entity tag, which begins with a quote or

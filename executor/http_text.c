@@ -152,6 +152,21 @@ const char *http_header_problem(rdd_str line)
     return NULL;
 }
 
+bool http_header_read(rdd_str line, const char *name, char *ret, size_t capacity)
+{
+    size_t at = strlen(name), end = line.size;
+    if (end <= at || line.data[at] != ':' || strncasecmp(line.data, name, at) != 0)
+        return false;
+    for (at++; at < end && (line.data[at] == ' ' || line.data[at] == '\t');)
+        at++;
+    while (end > at && (unsigned char)line.data[end - 1] <= ' ')
+        end--;
+    size_t size = end - at < capacity ? end - at : 0;
+    memcpy(ret, line.data + at, size);
+    ret[size] = 0;
+    return true;
+}
+
 bool http_method_read(rdd_str method, char ret[HTTP_METHOD_MAX + 1])
 {
     if (!method.size)

@@ -27,6 +27,10 @@ void http_origin_of(rdd_str url, http_origin *ret);
 const char *http_header_problem(rdd_str line);
 const char *http_value_problem(rdd_str value);
 
+/* Copies the value of a header line to ret, which has room for `capacity` bytes with a NUL at the end,
+ * if it is the header of that name; a value that does not fit becomes "". */
+bool http_header_read(rdd_str line, const char *name, char *ret, size_t capacity);
+
 /* Copies the method in upper case, GET if it is empty; false when it is none. */
 bool http_method_read(rdd_str method, char ret[HTTP_METHOD_MAX + 1]);
 

@@ -1,6 +1,8 @@
 /* http_transfer.c: see http_transfer.h. */
 #include "http_transfer.h"
 
+#include "http_text.h"
+
 #include <curl/curl.h>
 #include <errno.h>
 #include <strings.h>
@@ -301,19 +303,6 @@ static size_t take_body(char *data, size_t size, size_t count, void *arg)
     return t->answer.failed ? 0 : count;
 }
 
-/* The value behind "Name:", cut to what fits. */
-static void take_value(char *value, size_t capacity, rdd_str line, size_t name_size)
-{
-    size_t at = name_size, end = line.size;
-    while (at < end && (line.data[at] == ' ' || line.data[at] == '\t'))
-        at++;
-    while (end > at && strchr("\r\n \t", line.data[end - 1]))
-        end--;
-    size_t size = size_min(end - at, capacity - 1);
-    memcpy(value, line.data + at, size);
-    value[size] = 0;
-}
-
 static void forget_headers(transfer *t)
 {
     t->retry_after[0] = t->date[0] = 0;
@@ -329,10 +318,10 @@ static size_t take_header(char *data, size_t size, size_t count, void *arg)
     t->headers_too_large = t->headers_size > WIRE_HEADERS_SIZE_MAX;
     if (t->headers_too_large)
         return 0;
-    if ((*data | 0x20) == 'r' && starts_with(line, "Retry-After:"))
-        take_value(t->retry_after, sizeof t->retry_after, line, strlen("Retry-After:"));
-    else if ((*data | 0x20) == 'd' && starts_with(line, "Date:"))
-        take_value(t->date, sizeof t->date, line, strlen("Date:"));
+    if ((*data | 0x20) == 'r')
+        http_header_read(line, "Retry-After", t->retry_after, sizeof t->retry_after);
+    else if ((*data | 0x20) == 'd')
+        http_header_read(line, "Date", t->date, sizeof t->date);
     else if (*data == '\r' || *data == '\n')
         t->headers_ended = true;
     else if (*data == 'H' && starts_with(line, "HTTP/"))

@@ -90,6 +90,25 @@ static void methods(void **state)
 
 /* -- Retry-After ------------------------------------------------------------------------------- */
 
+static void header_lines(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *value; /* NULL: another header */
+    } cases[] = {
+        { "Date: today\r\n", "today" }, { "dATE:today", "today" }, { "Date:  \t a b \t\r\n", "a b" },
+        { "Date:", "" }, { "Date: \r\n", "" }, { "Date: 123456789", "123456789" },
+        { "Date: 1234567890", "" }, { "Date", NULL }, { "Dat", NULL }, { "\r\n", NULL },
+        { "Date : today", NULL }, { "Dates: today", NULL }, { " Date: today", NULL },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char value[10] = "before";
+        rdd_str line = str_of(cases[i].line);
+        assert_int_equal(http_header_read(line, "Date", value, sizeof value), cases[i].value != NULL);
+        assert_string_equal(value, cases[i].value ? cases[i].value : "before");
+    }
+}
+
 static void dates(void **state)
 {
     (void)state;
@@ -275,6 +294,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(long_urls),
         cmocka_unit_test(percent_encoding),
         cmocka_unit_test(methods),
+        cmocka_unit_test(header_lines),
         cmocka_unit_test(dates),
         cmocka_unit_test(retry_after_values),
         cmocka_unit_test(rate_texts),
