@@ -1387,9 +1387,9 @@ typedef struct rdd_save_options {
  *
  * Text with a line end inside comes out as two lines, a missing text as an empty one. CSV is quoted
  * as RFC 4180 has it, and only where needed; no value and an empty text are both an empty cell. A
- * name that a row has twice is two columns of that name. .overwrite replaces an output at once, by
- * a rename, and a directory only when it holds nothing but part files. A device or a named pipe is
- * written to. */
+ * name that a row has twice is two columns of that name, and a line on standard error says so.
+ * .overwrite replaces an output at once, by a rename, and a directory only when it holds nothing but
+ * part files. A device or a named pipe is written to. */
 RDD_PUBLIC int rdd_save_text(rdd *r, const char *path, rdd_save_options options);
 #define rdd_save_text(r, ...)                   \
     rdd_save_text((r), RDD_FIRST_(__VA_ARGS__, ), \

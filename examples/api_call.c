@@ -169,7 +169,7 @@ static const char USAGE[] =
     "  --retries N        after a failed attempt (default 4)\n"
     "  --timeout S        seconds that one attempt may take (default 30)\n"
     "  --max-errors N|P%  stop when more rows fail, and write nothing\n"
-    "  --prefix P         before the names of the answers' fields\n"
+    "  --prefix P         before the names of the answers' fields, where they clash with the table's\n"
     "  --journal FILE     keeps answers until the output is there (default OUTPUT.csv.journal)\n"
     "  --resume           goes on where an interrupted run ended, from its journal\n"
     "and the library's: --master M, --conf key=value, --explain, --progress, --quiet\n";

@@ -4,7 +4,9 @@
 #include "conf.h"
 #include "context.h"
 #include "csv_dialect.h"
+#include "driver.h"
 #include "shared_paths.h"
+#include "text.h"
 #include "type.h"
 
 #include <errno.h>
@@ -121,6 +123,21 @@ static int run_and_commit(saving *s, rdd *r, const rdd_save_options *options, rd
     return saving_commit(s, views, results.count, err);
 }
 
+/* A file may have them, and comes out as it went in; that rows from two sources clash is easily missed. */
+static void say_twice(rdd_context *ctx, saving *s, const char *path, const char *site)
+{
+    if (!s->twice.data || ctx->verbosity == VERBOSITY_QUIET)
+        return;
+    CLEANUP(buf_release) buf name = { 0 };
+    text_json(&name, s->twice.data, s->twice.size);
+    const char *quoted = buf_terminate(&name);
+    const char *line = arena_format(&s->memory, "rdd: save_csv (%s): %s has several columns named %s\n",
+                                    site ? site : "?", strcmp(path, "-") == 0 ? "the output" : path,
+                                    quoted ? quoted : "?");
+    if (line)
+        driver_say(ctx->driver, line);
+}
+
 static int save_counted(rdd *r, action_kind kind, const char *path,
                         const rdd_save_options *options)
 {
@@ -134,6 +151,8 @@ static int save_counted(rdd *r, action_kind kind, const char *path,
     }
     s.interrupted = &r->ctx->interrupted;
     code = run_and_commit(&s, r, options, &err);
+    if (code == 0)
+        say_twice(r->ctx, &s, path, options->site_);
     saving_close(&s, code < 0 ? &err : NULL);
     return code < 0 ? context_fail(r->ctx, &err) : 0;
 }

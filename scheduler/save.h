@@ -35,6 +35,7 @@ typedef struct saving {
     output_part *parts;
     uint32_t *attempts;
     size_t count;
+    rdd_str twice; /* rows: a name that several columns of the output have; data NULL: none */
 } saving;
 
 #define SAVING_NONE ((saving){ .target = SAVE_TARGET_NONE })

@@ -158,6 +158,18 @@ static int columns_order(rows_writer *w, rdd_error *err)
     return code;
 }
 
+static int find_twins(rows_writer *w, rdd_error *err)
+{
+    for (uint32_t i = 0; i < w->columns.count; i++) {
+        rdd_str name = w->columns.items[i].name;
+        if (w->columns.items[i].twin == CSV_NO_COLUMN)
+            continue;
+        w->s->twice = (rdd_str){ name.size, arena_copy(&w->s->memory, name.data, name.size) };
+        return w->s->twice.data ? 0 : error_set_memory(err, "saving rows");
+    }
+    return 0;
+}
+
 static int columns_merge(rows_writer *w, rdd_error *err)
 {
     csv_columns_init(&w->columns, (uint32_t)u64_min((uint64_t)conf_int("save.columns_max"),
@@ -168,6 +180,8 @@ static int columns_merge(rows_writer *w, rdd_error *err)
             return code;
     }
     int code = columns_order(w, err);
+    if (code == 0)
+        code = find_twins(w, err);
     if (code < 0)
         return code;
     w->cells = calloc(w->columns.count + 1, sizeof *w->cells);

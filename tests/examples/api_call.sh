@@ -131,7 +131,14 @@ case_clashing_names()
 {
     mirror
     printf '%s\n' 'path,x' 'p,1' >in.csv
+    run 0 "$api_call" in.csv out.csv --url "$url/mirror/{x}"
+    printf '%s\n' 'path,x,method,path,body,_status,_error,_attempts' 'p,1,GET,/mirror/1,,200,,1' |
+        same - out.csv
+    one_line 'rdd: save_csv (examples/api_call.c:' '): out.csv has several columns named "path"'
+    run 0 "$api_call" in.csv out.csv --url "$url/mirror/{x}" --quiet
+    [ ! -s "$err" ]
     run 0 "$api_call" in.csv out.csv --url "$url/mirror/{x}" --prefix answer.
+    [ ! -s "$err" ]
     stop_server
     printf '%s\n' 'path,x,answer.method,answer.path,answer.body,_status,_error,_attempts' \
         'p,1,GET,/mirror/1,,200,,1' | same - out.csv
