@@ -205,16 +205,24 @@ int transport_open(transport **ret, transport_kind kind, const ssh_target *targe
                    transport_step *ret_step, rdd_error *err)
 {
     char reason[512];
-    rdd_error own;
+    rdd_error own, dropped;
+    transport_step dropped_at = TRANSPORT_RESOLVE;
     if (kind == TRANSPORT_AUTO)
         kind = transport_choose(target, reason, sizeof reason);
     for (unsigned tries = 0;; tries++) {
         transport_start s = { .target = target, .command = command, .options = options,
                               .err = err ? err : &own };
         int code = try_once(ret, kind, &s);
+        if (tries && code < 0 && !s.dropped && clock_now_ns() >= options->deadline_ns) {
+            code = dropped.code; /* tells more than that there was no time to be dropped again */
+            *s.err = dropped;
+            s.step = dropped_at;
+        }
         if (ret_step)
             *ret_step = s.step;
         if (!s.dropped || tries + 1 >= TRIES_MAX || !wait_to_retry(options, tries))
             return code;
+        dropped = *s.err;
+        dropped_at = s.step;
     }
 }

@@ -29,7 +29,7 @@ missing()
 }
 
 # Nobody waits 20 s here to find that a node is gone.
-SOON=(--conf executor.heartbeat=100ms --conf executor.timeout=1s)
+SOON=(--conf executor.heartbeat=100ms --conf executor.timeout=2s)
 
 # calm: the lines of `jobs wait 12` and `jobs numbers 12`.
 calm()
@@ -135,10 +135,10 @@ driver_ended()
     ! grep -q '^State:[[:space:]]*[^Z]' "/proc/$driver/status" 2>/dev/null
 }
 
-# waiting N: that many partitions of `jobs wait` have begun.
+# waiting N: that many partitions of `jobs wait` have begun. (One that was lost says so again.)
 waiting()
 {
-    [ "$(grep -c 'partition [0-9]* waits' "$err")" -ge "$1" ]
+    [ "$(grep -o 'partition [0-9]* waits' "$err" | sort -u | wc -l)" -ge "$1" ]
 }
 
 # go NODES: partitions that wait there go on.
@@ -164,10 +164,10 @@ runs()
     [ -n "$(running "$1" "$2")" ]
 }
 
-# signal_on NODE SIGNAL NAME: to the processes there of that name; there must be some.
+# signal_on NODE SIGNAL NAME: to the processes there of that name; there must be some, or come soon.
 signal_on()
 {
-    on "$1" pkill "-$2" -x "$3" && return
+    until_true 10 on "$1" pkill "-$2" -x "$3" && return
     echo "no $3 on $1, but:"
     "$testbed" ps "$1"
     return 1

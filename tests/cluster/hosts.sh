@@ -93,7 +93,7 @@ case_not_reached()
         [ "$(row n1)" = "n1 T T T T T T T T node" ]
         says "$out" '1 of 4 is well'
     }
-    both 1 check no.such.host,n1,n1:23,n2 --conf ssh.connect_timeout=1s
+    both 1 check no.such.host,n1,n1:23,n2 --conf ssh.connect_timeout=2s
     down
 }
 
@@ -171,7 +171,7 @@ case_clean()
         [ -z "$("$testbed" files n1 | grep rdd)" ]
     done
     "$testbed" cut n2
-    run 1 "$testbed" run "$rdd" hosts clean n1,n2 --conf ssh.connect_timeout=1s
+    run 1 "$testbed" run "$rdd" hosts clean n1,n2 --conf ssh.connect_timeout=2s
     says "$out" 'n1: nothing to clean' 'n2: tcp: ' 'is the machine up'
     down
 }

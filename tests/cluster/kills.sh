@@ -93,21 +93,21 @@ case_kill_while_calling()
     local i ms struck random hits=0 repeats
     seed_random
     awk -F, 'NR == 1 { print "row,code" } NR > 1 { codes[n++] = $2 }
-        END { for (i = 0; i < 400; i++) printf "%060d,%s\n", i, codes[i % n] }' \
+        END { for (i = 0; i < 300; i++) printf "%060d,%s\n", i, codes[i % n] }' \
         "$root/examples/data.csv" >in.csv
     set -- "$build/examples/api_call" in.csv out.csv --concurrency 8 --master "$TWO" --url
-    start_far_server "$build/examples/demo_api" --latency-ms 25
+    start_far_server "$build/examples/demo_api" --latency-ms 100
     lasts "$@" "$url/countries/{code}"
     stop_server
-    [ "$(requests)" -eq 800 ]
+    [ "$(requests)" -eq 600 ]
     mv out.csv calm.csv
     for ((i = 0; i < ${RDD_CLUSTER_KILLS:-40} / 4; i++)); do
-        start_far_server "$build/examples/demo_api" --latency-ms 25
+        start_far_server "$build/examples/demo_api" --latency-ms 100
         struck_run $i "$@" "$url/countries/{code}"
         stop_server
         same calm.csv out.csv || { echo "run $i: $struck"; return 1; }
         rm out.csv
-        repeats=$(($(requests) - 400))
+        repeats=$(($(requests) - 300))
         echo "run $i: $struck: $repeats calls were repeated"
         [ "$repeats" -le $((2 * 8 + 64)) ]
     done

@@ -79,11 +79,15 @@ case_processes_are_seen()
     run 0 "$testbed" ps n1
     [ ! -s "$out" ]
     on n1 'setsid sleep 1000 >/dev/null 2>&1 </dev/null & exec 0<&- 1>&- 2>&-'
-    run 0 "$testbed" ps n1
-    [ "$(cut -d' ' -f2- "$out")" = 'sleep sleep 1000' ]
+    until_true 10 sleeps n1 # the session may end before its child is that program
     run 0 "$testbed" ps n2
     [ ! -s "$out" ]
     down
+}
+
+sleeps()
+{
+    [ "$("$testbed" ps "$1" | cut -d' ' -f2-)" = 'sleep sleep 1000' ]
 }
 
 case_an_empty_node()
@@ -107,7 +111,8 @@ case_kill_and_revive()
     needs_root
     up 2
     on n1 'echo kept >.kept; echo lost >/tmp/lost'
-    "$testbed" run ssh n1 'echo ready; exec sleep 1000' >session 2>&1 &
+    "$testbed" run ssh -o ServerAliveInterval=1 -o ServerAliveCountMax=5 n1 \
+        'echo ready; exec sleep 1000' >session 2>&1 &
     local session=$!
     until_true 10 grep -q ready session
     "$testbed" kill n1
@@ -211,8 +216,8 @@ case_an_interrupted_start()
 {
     needs_root
     local i
-    for i in 0 0.05 0.15 0.3; do
-        env --default-signal=INT setsid -w timeout -s INT "$i.001" "$testbed" up 3 --dir "$TMPDIR/bed" \
+    for i in 0.001 0.05 0.15 0.3; do
+        env --default-signal=INT setsid -w timeout -s INT $i "$testbed" up 3 --dir "$TMPDIR/bed" \
             >/dev/null 2>&1 || :
         [ ! -e "$TMPDIR/bed" ] || "$testbed" --dir "$TMPDIR/bed" down
         until_true 10 gone "$TMPDIR/bed"
@@ -279,6 +284,7 @@ without_root()
     "$testbed" list
     "$testbed" run ssh n1 'echo cache $(basename $(dirname $XDG_CACHE_HOME))'
     "$testbed" run ssh n1 'sleep 1000 >/dev/null 2>&1 </dev/null & exec 0<&- 1>&- 2>&-'
+    until "$testbed" ps n1 | grep -q 'sleep  *sleep'; do sleep 0.02; done
     "$testbed" ps n1 | sed 's/^ *[0-9]* *//; s/  */ /g'
     "$testbed" cut n2
     "$testbed" list

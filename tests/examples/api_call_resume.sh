@@ -65,7 +65,7 @@ case_rate_of_a_cluster()
         --master 'local-cluster[3,1]'
     stop_server
     [ "$(requests)" -eq 120 ]
-    [ "$(in_ms)" -ge 1050 ] # but for a tenth of a second's worth
+    [ "$(in_ms)" -ge 800 ] # 1190 but for a tenth of a second's worth, when the first one is not late
     only in.csv out.csv
 }
 
@@ -86,7 +86,7 @@ case_a_worker_is_killed()
     mirror
     table 600 >in.csv
     begin --url "$url/mirror/{id}" --rate 400/s --concurrency 8 --master 'local-cluster[2,1]'
-    until_true 20 journal_has 30000
+    until_true 20 journal_has 8000
     kill -KILL "$(workers | head -n 1)"
     ended_with 0
     stop_server
@@ -128,9 +128,9 @@ case_the_driver_is_killed()
         mirror
         # The same address, or the calls are others.
         sed "s|$|,$url|; 1s|,http.*|,at|" in.csv >other.csv
-        background "$api_call" other.csv out.csv --url "$url/mirror/{id}" --rate 400/s --concurrency 8 \
+        background "$api_call" other.csv out.csv --url "$url/mirror/{id}" --rate 200/s --concurrency 8 \
             --master "$master"
-        until_true 20 journal_has 30000
+        until_true 20 journal_has 8000
         kill -KILL "$driver"
         wait "$driver" || true
         until_true 20 no_workers
@@ -155,7 +155,7 @@ case_interrupted()
     mirror
     table 400 >in.csv
     begin --url "$url/mirror/{id}" --rate 300/s --master 'local[2]'
-    until_true 20 journal_has 15000
+    until_true 20 journal_has 5000
     # A shell's background children have ^C ignored; this is the other one.
     kill -TERM "$driver"
     ended_with 143

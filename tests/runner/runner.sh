@@ -28,7 +28,7 @@ script()
 expect()
 {
     local output status last
-    output=$(RDD_TEST_TIMEOUT=1 "$dir/tests/run" build 2>&1)
+    output=$(RDD_TEST_TIMEOUT=${seconds:-60} "$dir/tests/run" build 2>&1)
     status=$?
     last=$(tail -n 1 <<<"$output")
     if [ "$status" = "$2" ] && [ "$last" = "$3" ] && grep -q -- "$4" <<<"$output"; then
@@ -107,7 +107,7 @@ program hang <<'END'
 echo '[       OK ] a'
 exec tail -f /dev/null
 END
-expect timeout 1 '1 passed, 1 failed' 'ended by the timeout of 1 s'
+seconds=1 expect timeout 1 '1 passed, 1 failed' 'ended by the timeout of 1 s'
 
 program empty <<'END'
 exit 0

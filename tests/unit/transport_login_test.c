@@ -434,6 +434,8 @@ static void by_jump_host(transport_kind kind)
     char path[PATH_MAX];
     jump_config(jump, s, &target, path);
     rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    sshd_wait_log(jump, "Accepted publickey", 1);
+    sshd_wait_log(s, "Accepted publickey", 1);
     assert_int_equal(sshd_count_log(jump, "Accepted publickey"), 1);
     assert_int_equal(sshd_count_log(s, "Accepted publickey"), 1);
     /* It gets as far as the jump host, and then not even there. */
@@ -455,6 +457,7 @@ static void users_options(void **state)
     ssh_target target = sshd_target(s);
     setenv("RDD_SSH_OPTS", "-4 -o 'BindAddress=127.0.0.2'", 1);
     rig_run(TRANSPORT_OPENSSH, &target, "echo in", "in\n", "exited with status 0");
+    sshd_wait_log(s, "Connection from 127.0.0.2 ", 1);
     assert_int_equal(sshd_count_log(s, "Connection from 127.0.0.2 "), 1);
     setenv("RDD_SSH_OPTS", "-o 'Never", 1);
     rig_refused(TRANSPORT_OPENSSH, &target, NULL, TRANSPORT_RESOLVE, WORDS("RDD_SSH_OPTS", "quote"));
