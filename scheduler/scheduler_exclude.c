@@ -3,7 +3,8 @@
  * What counts is a row: attempts of one stage that failed on one executor with none that succeeded
  * there in between, while another executor finished some of the stage. So an executor without its
  * disk is found, tasks that fail everywhere or now and then exclude nobody, and neither does a
- * service that is down for all.
+ * service that is down for all. When the last one would go too, it is the stage that fails: then all
+ * get its tasks again, and what ends it are the attempts of a task.
  *
  * A stage remembers places, the executors on which it has failed: few, so they are walked.
  */
@@ -107,6 +108,18 @@ static void place_exclude(scheduler *s, stage *st, place *p)
     executor_excluded_again(s, x);
 }
 
+static void stage_forgive(scheduler *s, stage *st)
+{
+    if (st->excluded_places)
+        scheduler_note(s, "stage %" PRIu32 " fails on every executor: all get tasks of it again", st->spec->id);
+    for (size_t i = 0; i < st->place_count; i++) {
+        st->places[i].excluded = false;
+        st->places[i].failures_row = 0;
+    }
+    s->stage_exclusions -= st->excluded_places;
+    st->excluded_places = 0;
+}
+
 void place_failed(scheduler *s, stage *st, executor *x, const rdd_error *cause)
 {
     place *p = s->conf.exclude_failures ? place_add(st, executor_index(s, x)) : NULL;
@@ -119,8 +132,12 @@ void place_failed(scheduler *s, stage *st, executor *x, const rdd_error *cause)
         if (p->first)
             *p->first = *cause;
     }
-    if (p->failures_row >= s->conf.exclude_failures && st->done > p->done_before)
+    if (p->failures_row < s->conf.exclude_failures || st->done == p->done_before)
+        return;
+    if (stage_usable(s, st) > (uint32_t)x->usable)
         place_exclude(s, st, p);
+    else
+        stage_forgive(s, st);
 }
 
 /* -- Nobody is left ---------------------------------------------------------------------------- */

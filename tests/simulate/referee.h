@@ -9,6 +9,8 @@
 #ifndef RDD_REFEREE_H
 #define RDD_REFEREE_H
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
@@ -33,8 +35,6 @@ typedef struct stage_record {
     uint32_t (*preferred)(void *arg, uint32_t partition);
     void *preferred_arg;
     uint64_t local_ns[SEATS_MAX];      /* when a task that prefers the seat went there, or the start */
-    uint32_t failures_row[SEATS_MAX];  /* on the seat, … */
-    uint32_t accepted_before[SEATS_MAX]; /* … and what was accepted when the row began */
     bool excluded[SEATS_MAX];
     uint32_t *launched;  /* for each partition: attempts so far */
     bool *accepted;
@@ -133,16 +133,23 @@ static inline void referee_prefers(referee *r, uint32_t executor, stage_record *
            r->now_ns - st->local_ns[likes] >= r->conf.locality_wait_ns);
 }
 
-/* What a failure that counts says about its executor. */
-static inline void referee_failed(referee *r, stage_record *st, uint32_t executor)
+/* That an executor is excluded from a stage, or all are let in again, is told in notes. */
+static inline void referee_note(referee *r, const char *note)
 {
-    if (!r->conf.exclude_failures)
-        return;
-    if (st->failures_row[executor]++ == 0)
-        st->accepted_before[executor] = st->accepted_count;
-    if (st->failures_row[executor] >= r->conf.exclude_failures &&
-        st->accepted_count > st->accepted_before[executor])
+    const char *stage = strstr(note, " gets no more tasks of stage ");
+    uint32_t id, executor;
+    if (stage) {
+        ASSERT(sscanf(note, "executor %" SCNu32, &executor) == 1 && executor < SEATS_MAX);
+        ASSERT(sscanf(stage, " gets no more tasks of stage %" SCNu32, &id) == 1 && id < STAGES_MAX);
+        stage_record *st = &r->stages[id];
+        ASSERT(r->conf.exclude_failures);
+        ASSERT(st->accepted_count > 0);
+        ASSERT(!st->excluded[executor]);
         st->excluded[executor] = true;
+    } else if (sscanf(note, "stage %" SCNu32 " fails on every executor", &id) == 1) {
+        ASSERT(id < STAGES_MAX);
+        memset(r->stages[id].excluded, 0, sizeof r->stages[id].excluded);
+    }
 }
 
 static inline void referee_launch(referee *r, const command *c)
@@ -198,11 +205,8 @@ static inline void referee_answer(referee *r, const command *c)
     stage_record *st = &r->stages[o->id.stage % STAGES_MAX];
     if (c->kind == COMMAND_DISCARD) {
         r->discards++;
-        bool counts = r->live[i] && !st->accepted[o->id.partition];
         if (r->live[i] && o->status != OUTCOME_OK)
             r->seats[r->event->executor].clean = false;
-        if (counts && (o->status == OUTCOME_FAILED || o->status == OUTCOME_CRASHED))
-            referee_failed(r, st, r->event->executor);
         return;
     }
     job_record *j = &r->jobs[st->job_id];
@@ -214,7 +218,6 @@ static inline void referee_answer(referee *r, const command *c)
     ASSERT(!st->accepted[o->id.partition]);
     st->accepted[o->id.partition] = true;
     st->accepted_count++;
-    st->failures_row[r->event->executor] = 0;
     j->accepted_size += o->result_size;
 }
 
@@ -338,6 +341,7 @@ static inline void referee_command(referee *r, const command *c)
         r->notes++;
         r->note = *c->error;
         ASSERT(c->error->message[0]);
+        referee_note(r, c->error->message);
         break;
     }
 }

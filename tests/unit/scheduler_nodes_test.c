@@ -135,6 +135,35 @@ static void a_stage_without_executors_waits_and_fails_with_the_first_cause(void 
     world_end();
 }
 
+static void tasks_that_fail_everywhere_do_not_exclude_the_last_one(void **state)
+{
+    (void)state;
+    scheduler_conf conf = scheduler_conf_default();
+    conf.attempts_max = 100;
+    conf.prefetch_ns = 0;
+    conf.backoff_failures = UINT32_MAX;
+    world_begin_with(conf);
+    up(0, 2);
+    up(1, 1);
+    submit(1, 100);
+    for (int i = 0; i < 3; i++) {
+        fails(0, "not yet");
+        succeeds(1);
+    }
+    assert_int_equal(holds(0), 1); /* excluded, with one to finish */
+    fails(1, "not yet");
+    succeeds(0);
+    assert_int_equal(holds(0), 0);
+    fails(1, "not yet");
+    fails(1, "not yet"); /* three in a row, while executor 0 finished one */
+    assert_int_equal(holds(0), 2);
+    assert_int_equal(holds(1), 1);
+    assert_int_equal(scheduler_count(world.s).excluded, 1);
+    succeed_all();
+    assert_done(1);
+    world_end();
+}
+
 static void an_excluded_one_does_not_keep_what_failed_elsewhere_from_running(void **state)
 {
     (void)state;
@@ -386,6 +415,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_success_ends_a_row_of_failures),
         cmocka_unit_test(after_two_stages_it_gets_nothing_for_a_while),
         cmocka_unit_test(a_stage_without_executors_waits_and_fails_with_the_first_cause),
+        cmocka_unit_test(tasks_that_fail_everywhere_do_not_exclude_the_last_one),
         cmocka_unit_test(an_excluded_one_does_not_keep_what_failed_elsewhere_from_running),
         cmocka_unit_test(the_error_lists_what_was_wrong_with_each),
         cmocka_unit_test(one_that_never_came_up_says_why),
