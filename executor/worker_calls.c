@@ -12,6 +12,7 @@
 enum {
     FLUSH_ENTRIES = 64,
     UNKEPT_MAX = 8 << 20, /* bytes of entries on their way; then no calls are made */
+    SILENCE_MS = 200,     /* nor when the driver is silent for longer, and twice the flush, after entries */
 };
 
 /* A slot that waits for what earlier attempts left. */
@@ -38,7 +39,8 @@ struct worker_calls {
     size_t entry_count;
     bool urgent;           /* somebody waits for them to be kept */
     uint64_t due_ns;       /* when they go at the latest; CLOCK_NEVER while there are none */
-    uint64_t added, kept;  /* tickets */
+    uint64_t added, sealed, kept; /* tickets */
+    uint64_t silent_ns;    /* since when an answer to sealed ones is waited for; CLOCK_NEVER: it is not */
     uint64_t added_size, kept_size; /* of entries, in bytes: at each ticket that a frame ended with */
     loading *loads;
 };
@@ -93,6 +95,9 @@ static void seal_locked(worker_calls *w)
     journal_append(&w->out, &p);
     w->out.failed |= w->entries.failed;
     buf_clear(&w->entries);
+    w->sealed = w->added;
+    if (w->silent_ns == CLOCK_NEVER)
+        w->silent_ns = clock_now_ns();
     w->entry_count = 0;
     w->urgent = false;
     w->due_ns = CLOCK_NEVER;
@@ -126,11 +131,18 @@ static bool keeper_is_kept(journal_keeper *k, uint64_t ticket)
     return kept;
 }
 
+/* A driver that is cut off hears of no answers, and all calls from then on would be made again. */
+static bool is_heard_locked(const worker_calls *w)
+{
+    return w->silent_ns == CLOCK_NEVER ||
+           clock_now_ns() - w->silent_ns <= 2 * w->flush_ns + SILENCE_MS * NS_PER_MS;
+}
+
 static bool keeper_has_room(journal_keeper *k)
 {
     worker_calls *w = of(k);
     pthread_mutex_lock(&w->mutex);
-    bool room = w->added_size - w->kept_size <= UNKEPT_MAX;
+    bool room = w->added_size - w->kept_size <= UNKEPT_MAX && is_heard_locked(w);
     pthread_mutex_unlock(&w->mutex);
     return room;
 }
@@ -187,6 +199,7 @@ int worker_calls_new(worker_calls **ret, uint32_t serial, int wake_fd, rdd_error
         .keeper = { .load = keeper_load, .add = keeper_add, .is_kept = keeper_is_kept,
                     .has_room = keeper_has_room, .flush = keeper_flush },
         .resumed = conf_bool("http.resume"), .serial = serial, .wake_fd = wake_fd, .due_ns = CLOCK_NEVER,
+        .silent_ns = CLOCK_NEVER,
         .flush_ns = (uint64_t)conf_int("http.journal_flush") * NS_PER_MS,
     };
     pthread_mutex_init(&w->mutex, NULL);
@@ -279,6 +292,7 @@ static bool take_journal(worker_calls *w, const frame *f)
     if (p.kind == JOURNAL_ACK) {
         w->kept = u64_max(w->kept, p.serial);
         w->kept_size = u64_min(w->kept_size + p.size, w->added_size);
+        w->silent_ns = w->kept < w->sealed ? clock_now_ns() : CLOCK_NEVER;
     } else if (p.kind == JOURNAL_HAVE) {
         take_piece_locked(w, &p);
     }

@@ -103,6 +103,29 @@ no_executor_on()
     [ -z "$(running "$1" rdd-supervisor)$(running "$1" rdd-worker)" ]
 }
 
+# An executor that the driver does not hear makes no calls, though it could: all would be made again.
+case_cut_from_the_driver_alone()
+{
+    awk 'BEGIN { print "row,code"; for (i = 0; i < 2000; i++) printf "%060d,FR\n", i }' >in.csv
+    start_far_server "$build/examples/demo_api" --latency-ms 25
+    begin "$build/examples/api_call" in.csv out.csv --url "$url/countries/{code}" --concurrency 8 \
+        --partitions 2 --master 'ssh://1/n1,1/n2' --conf executor.heartbeat=1s --conf executor.timeout=5s
+    until_true 30 journal_has 20000
+    on n2 ip route add blackhole 10.77.0.254/32
+    ends_with 0
+    on n2 ip route del blackhole 10.77.0.254/32
+    stop_server
+    [ "$(grep -c ',200,,1$' out.csv)" -eq 2000 ]
+    echo "$(($(requests) - 2000)) calls were repeated" # all of the other half, before it is given up
+    [ "$(requests)" -le $((2000 + 450)) ]
+    until_true 20 no_executor_on n2
+}
+
+journal_has() # BYTES
+{
+    [ "$(stat -c %s out.csv.journal 2>/dev/null || echo 0)" -ge "$1" ]
+}
+
 # Cut for less than executor.timeout: nothing is lost, nothing runs twice.
 case_cut_and_heal()
 {
