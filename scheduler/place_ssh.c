@@ -13,6 +13,7 @@
 
 enum {
     FIRST_RESTARTS_MAX = 3,    /* of a node that was never reached; then it is given up */
+    REFUSALS_MAX = 10,         /* in a row, of one that was up and does not let us in: 10 s or so */
     DEPLOY_SILENCE_MS = 30000, /* without a byte either way, while a node is prepared */
     OPEN_SPARE_MS = 20000,     /* for what comes after the connection: exchange, login, exec */
     END_WAIT_MS = 1000,
@@ -37,6 +38,8 @@ typedef struct ssh_place {
     bool resolved;
     bool reinstall, reinstalled;
     bool from_cache; /* the program of the last start was there already */
+    bool was_up;
+    uint32_t refusals;
     void (*done)(void *arg, unsigned step, uint64_t took_ns); /* may be NULL */
     void *done_arg;
 } ssh_place;
@@ -172,6 +175,13 @@ static void tell_how_far(preparing *p)
         tell(p, PLACE_PROGRAM);
 }
 
+/* A node that was up and refuses us may be going down, or not be all up again; but who is refused again and
+ * again will be taken for an attacker. */
+static start_failure refused(ssh_place *p)
+{
+    return p->was_up && ++p->refusals < REFUSALS_MAX ? START_AGAIN : START_NEVER;
+}
+
 /* All that is there. 1: the executor runs; 0: more must come; negative: it failed. */
 static int read_answers(preparing *p, start_failure *ret_failure, rdd_error *err)
 {
@@ -197,7 +207,7 @@ static int read_answers(preparing *p, start_failure *ret_failure, rdd_error *err
     read_said(p);
     end_transport(p, how, sizeof how);
     deploy_ended(p->deploy, (rdd_str){ p->said.size, p->said.data }, how, err);
-    *ret_failure = deploy_at(p->deploy) == DEPLOY_SHELL ? START_NEVER : START_AGAIN;
+    *ret_failure = deploy_at(p->deploy) == DEPLOY_SHELL ? refused(p->place) : START_AGAIN;
     return err->code;
 }
 
@@ -292,10 +302,16 @@ static int resolve(ssh_place *p, rdd_error *err)
     return code;
 }
 
-/* A failure that another try meets again: what the user must see to, not time. */
-static start_failure failure_of(transport_step step)
+/* Whether another try could do better: what the user must see to, or time. */
+static start_failure failure_of(ssh_place *p, transport_step step)
 {
-    return step == TRANSPORT_CONNECT || step >= TRANSPORT_EXEC ? START_AGAIN : START_NEVER;
+    switch (step) {
+    case TRANSPORT_HOST_KEY: return START_NEVER;
+    case TRANSPORT_LOGIN: return refused(p);
+    case TRANSPORT_RESOLVE:
+    case TRANSPORT_EXCHANGE: return p->was_up ? START_AGAIN : START_NEVER;
+    default: return START_AGAIN;
+    }
 }
 
 transport_kind place_ssh_transport(void)
@@ -348,7 +364,7 @@ static int open_session(ssh_place *p, preparing *t, start_failure *ret_failure, 
                                                                OPEN_SPARE_MS) * NS_PER_MS };
     code = transport_open(&t->transport, kind_of(p), &p->target, deploy_command(t->deploy), &how,
                           &step, err);
-    *ret_failure = code < 0 ? failure_of(step) : START_AGAIN;
+    *ret_failure = code < 0 ? failure_of(p, step) : START_AGAIN;
     return code;
 }
 
@@ -391,7 +407,9 @@ static int ssh_start(place *base, int cancel_fd, executor_link **ret, start_fail
         return code;
     p->reinstall = false;
     p->from_cache = !deploy_uploaded(t.deploy);
-    base->restarts_max = UINT32_MAX; /* it was there once: it may come back */
+    p->was_up = true; /* so it may come back */
+    p->refusals = 0;
+    base->restarts_max = UINT32_MAX;
     note(p, "started in %llu ms (%llu ms for the session), %llu bytes were sent",
          (unsigned long long)((clock_now_ns() - began_ns) / NS_PER_MS),
          (unsigned long long)(session_ns / NS_PER_MS), (unsigned long long)deploy_uploaded(t.deploy));

@@ -103,6 +103,25 @@ no_executor_on()
     [ -z "$(running "$1" rdd-supervisor)$(running "$1" rdd-worker)" ]
 }
 
+# A server that is slow to come back, as while a machine starts: a node that was up is not given up for it.
+case_a_server_that_hangs_for_a_while()
+{
+    local transport
+    calm
+    for transport in "${TRANSPORTS[@]}"; do
+        begin "$jobs" wait 12 --master 'ssh://12/n3' --conf ssh.connect_timeout=1s --event-log events \
+            --conf ssh.transport=$transport
+        until_true 30 waiting 12
+        on n3 sh -c 'pkill -STOP -o -x sshd; pkill -KILL -u node'
+        until_true 30 grep -q 'does not talk' events
+        on n3 pkill -CONT -o -x sshd
+        go n3
+        ends_with 0
+        same calm "$out"
+        tidy_up
+    done
+}
+
 # An executor that the driver does not hear makes no calls, though it could: all would be made again.
 case_cut_from_the_driver_alone()
 {
