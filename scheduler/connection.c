@@ -234,7 +234,12 @@ static void take_log(connection *c, const frame *f)
         connection_fail_protocol(c, "a malformed line");
         return;
     }
-    buf_format(&c->lines, line.kind == LOG_NOTICE ? "[%s] rdd: " : "[%s] ", c->name);
+    buf_format(&c->lines, "[%s", c->name);
+    if (line.has_task)
+        buf_format(&c->lines, " partition %u", line.task.partition);
+    if (line.has_task && line.task.attempt)
+        buf_format(&c->lines, " attempt %u", line.task.attempt + 1);
+    buf_text(&c->lines, line.kind == LOG_NOTICE ? "] rdd: " : "] ");
     buf_append(&c->lines, line.text.data, line.text.size);
     buf_char(&c->lines, '\n');
 }

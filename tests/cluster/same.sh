@@ -122,7 +122,7 @@ case_oracle()
     done
 }
 
-# A user's lines arrive with the node before them.
+# A user's lines arrive with the node before them, and with the task where only one ran there.
 case_lines_of_nodes()
 {
     local transport
@@ -132,6 +132,12 @@ case_lines_of_nodes()
         go n1,n2,n3
         ends_with 0
         says "$err" '[n1] partition ' '[n2] partition ' '[n3] partition '
+        tidy_up
+        begin "$jobs" wait 1 --master ssh://1/n2 --conf ssh.transport=$transport
+        until_true 30 waiting 1
+        go n2
+        ends_with 0
+        says "$err" '[n2 partition 0] partition 0 waits'
         tidy_up
     done
 }
