@@ -264,7 +264,7 @@ static int set_key(const char *key, char *value, host *h, rdd_error *err)
         return set_slots(value, h, err);
     if (*field)
         return error_set(err, RDD_E_USAGE, "%s is given twice", key);
-    if (h->local && field != &h->workdir)
+    if (h->local)
         return error_set(err, RDD_E_USAGE, "%s makes no sense for \":\", this machine without SSH",
                          key);
     if (field == &h->jump)

@@ -1,8 +1,9 @@
 /* hosts_watch.h: a hosts file that is read again when it changes.
  *
  * driver_nodes.c starts one for --master ssh:@FILE. A thread waits for the file to be written or
- * replaced, reads it, and tells which hosts are new, which are gone, and which are back. A file that
- * cannot be read or understood changes nothing, and that is said.
+ * replaced, reads it, and tells which hosts are new, which are gone, and which are back; one whose keys
+ * changed is gone, and another one is new. A file that cannot be read or understood changes nothing,
+ * and that is said. The path may be a symbolic link: then it is also watched where that leads.
  */
 #ifndef RDD_HOSTS_WATCH_H
 #define RDD_HOSTS_WATCH_H

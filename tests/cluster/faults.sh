@@ -218,6 +218,26 @@ case_a_hosts_file_that_changes()
     tidy_up
 }
 
+# A link, of which either end changes; and a node that gets more slots.
+case_a_hosts_file_behind_a_link()
+{
+    calm
+    mkdir one two
+    echo 2/n1 >one/nodes
+    printf '2/n1\n4/n2\n4/n3\n' >two/nodes
+    ln -s one/nodes hosts
+    begin "$jobs" wait 12 --master ssh:@hosts
+    until_true 30 waiting 2 || { cat "$err"; return 1; }
+    echo 4/n1 >one/nodes
+    until_true 30 waiting 6 || { cat "$err"; return 1; } # the one of two slots finishes what it has
+    ln -s two/nodes new && mv -T new hosts
+    until_true 30 waiting 12 || { cat "$err"; return 1; }
+    go n1,n2,n3
+    ends_with 0
+    same calm "$out"
+    tidy_up
+}
+
 case_all_nodes_are_lost()
 {
     local name

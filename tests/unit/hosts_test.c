@@ -76,10 +76,12 @@ static void this_machine(void **state)
     (void)state;
     assert_hosts(":", "this machine");
     assert_hosts("4/:", "4/this machine");
-    assert_hosts(": slots=2 workdir=/scratch", "2/this machine workdir=/scratch");
+    assert_hosts(": slots=2", "2/this machine");
     assert_hosts("n1,:", "n1 this machine");
     assert_refused("ada@:", "--master: \"ada@:\": \":\" is this machine without SSH, so it has no "
                             "user; for SSH to it write ada@localhost");
+    assert_refused(": workdir=/a", "--master: \": workdir=/a\": workdir makes no sense for \":\", this "
+                                   "machine without SSH");
     assert_refused(": jump=b", "--master: \": jump=b\": jump makes no sense for \":\", this "
                                "machine without SSH");
     assert_refused(":22", "--master: \":22\": the host name is missing; give "
