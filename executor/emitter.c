@@ -119,6 +119,8 @@ const void *rdd_pull_more_(rdd_puller *p, const void **ret_end)
         return NULL;
     if (t->partition_op)
         arena_reset(t->scratch);
+    if (p->current.count)
+        pace_end(&p->pace, p->current.count);
     p->before += p->current.count;
     p->current = (view){ NULL, 0 };
     if (!p->rest.count && pull(p) != ITERATOR_VIEW) {
@@ -126,7 +128,7 @@ const void *rdd_pull_more_(rdd_puller *p, const void **ret_end)
         return NULL;
     }
     /* a view may be a whole partition; what the operator allocates for each element may not */
-    p->current = (view){ p->rest.items, size_min(p->rest.count, BATCH_MAX) };
+    p->current = (view){ p->rest.items, pace_begin(&p->pace, p->rest.count) };
     view_advance(&p->rest, p->type, p->current.count);
     *ret_end = p->rest.items;
     return p->current.items;

@@ -11,6 +11,7 @@
 #define RDD_EMITTER_H
 
 #include "iterator.h"
+#include "pace.h"
 
 struct rdd_emitter {
     op_task *task;        /* NULL: not initialised */
@@ -33,6 +34,7 @@ struct rdd_puller {
     view current;         /* at most BATCH_MAX elements */
     view rest;            /* of the chain's view, behind `current` */
     uint64_t before;      /* elements before `current` */
+    pace pace;
     int (*pull)(rdd_puller *p); /* partition operators: fills `rest`, as iterator_next */
     const void *cursor;   /* rdd_in_T of the operator's frame: `next` comes first */
     bool counted;         /* sinks: elements count as the task's records */

@@ -7,6 +7,7 @@
  */
 #include "emitter.h"
 #include "iterator.h"
+#include "pace.h"
 #include "random.h"
 #include "type.h"
 
@@ -27,6 +28,7 @@ struct elements_iterator {
     const rdd_type *in_type;
     iterator *input;
     view pending;        /* input that was not taken yet */
+    pace pace;
     void *out;           /* a batch of node->type */
     void *results;       /* of op->out, for keyed forms, before they are paired */
     void *values;        /* of op->in: the values of pairs, side by side */
@@ -203,9 +205,10 @@ static int elements_next(iterator *it, view *ret)
             return ITERATOR_FAILED;
         run_mark(it->run, self->index);
         arena_reset(&self->scratch);
-        view in = { self->pending.items, size_min(self->pending.count, BATCH_MAX) };
+        view in = { self->pending.items, pace_begin(&self->pace, self->pending.count) };
         view out;
         size_t taken = step(self, in, &out);
+        pace_end(&self->pace, taken);
         if (UNLIKELY(self->task.base.rdd_stop_ || it->run->code)) {
             const char *last = (const char *)in.items + (taken ? taken - 1 : 0) * self->in_type->size;
             if (!op_task_resume(&self->task, self->in_type, last, taken ? taken - 1 : 0))

@@ -5,6 +5,7 @@
  * with pointers is copied into one of two arenas in turn.
  */
 #include "block.h"
+#include "pace.h"
 #include "sink.h"
 #include "type.h"
 
@@ -15,6 +16,7 @@ typedef struct folding {
     op_task task;
     const rdd_type *type; /* of the accumulator */
     void *acc;
+    pace pace;
     bool flat;
     arena scratch, kept[2];
     int turn;
@@ -54,7 +56,8 @@ static int fold_view(folding *f, const rdd_type *in_type, view v)
         if (run_cancelled(f->run)) /* one view may be a whole partition */
             return -1;
         size_t taken = code(&f->task.base, f->run->plan->act_env, f->acc, v.items,
-                            size_min(v.count, BATCH_MAX));
+                            pace_begin(&f->pace, v.count));
+        pace_end(&f->pace, taken);
         const char *last = (const char *)v.items + (taken ? taken - 1 : 0) * in_type->size;
         if (f->task.base.rdd_stop_ && !op_task_resume(&f->task, in_type, last, taken ? taken - 1 : 0))
             return -1;

@@ -511,6 +511,27 @@ case_kill_workers_that_call()
     only in.csv calm.csv
 }
 
+# An operator is given few records at a time when they take long, or nobody would hear an interrupt.
+case_interrupt_what_is_slow()
+{
+    local master
+    mkdir signs
+    for master in "${MASTERS[@]}"; do
+        begin plod signs --master "$master"
+        until_true 30 steps 12
+        kill -INT "$driver"
+        ends_with 130
+        not grep kill_grace "$err"
+        not steps 600 # of 6,000
+        rm -r signs && mkdir signs
+    done
+}
+
+steps() # N: that many were begun, at least
+{
+    [ "$(ls signs | wc -l)" -ge "$1" ]
+}
+
 case_interrupt_calls()
 {
     local line master signal

@@ -15,6 +15,7 @@
  *     deaf           partition 1 never returns, whatever it is told; the first partition fails once
  *                    that has begun
  *     deaf-alone     the same without a failure
+ *     plod           each number of 4 partitions takes 20 ms, and leaves DIR/step-N
  *
  * K is segv, abort, exit, kill (SIGKILL to its own process), overflow (of the stack), fail
  * (rdd_fail), stray (leaves a child behind that has a session of its own, and does no harm else) or
@@ -232,6 +233,14 @@ RDD_MAP(number_of, rdd_str, line, int64_t)
     return x;
 }
 
+RDD_MAP(plod, int64_t, x, rdd_str, fault)
+{
+    sign_put(env->dir, "step-", (long)x);
+    for (int i = 0; i < 10; i++)
+        nap();
+    return rdd_format(task, "%lld", (long long)x);
+}
+
 RDD_MAP(deaf, int64_t, x, rdd_str, fault)
 {
     if (rdd_partition_index(task) == 1) {
@@ -258,7 +267,8 @@ static rdd *job_of(rdd_context *ctx, const char *what, const char *dir)
                 .thrice = strstr(what, "-thrice"),
                 .beside = strstr(what, "-beside"),
                 .strays = strstr(what, "-stray") };
-    bool few = rdd_str_equal(f.kind, RDD_STR("gather")) || rdd_str_equal(f.kind, RDD_STR("deaf"));
+    bool few = rdd_str_equal(f.kind, RDD_STR("gather")) || rdd_str_equal(f.kind, RDD_STR("deaf")) ||
+               rdd_str_equal(f.kind, RDD_STR("plod"));
     rdd *numbers = strstr(what, "-file") /* with lines that are all of one length */
                        ? rdd_map(rdd_text_file(ctx, "numbers", .partitions = 4), number_of)
                        : rdd_range(ctx, 0, COUNT, .partitions = few ? 4 : PARTITIONS);
@@ -269,6 +279,8 @@ static rdd *job_of(rdd_context *ctx, const char *what, const char *dir)
         return rdd_map(numbers, WITH(gather));
     if (rdd_str_equal(f.kind, RDD_STR("deaf")))
         return rdd_map(numbers, WITH(deaf));
+    if (rdd_str_equal(f.kind, RDD_STR("plod")))
+        return rdd_map(numbers, WITH(plod));
     return rdd_map(numbers, WITH(work));
 }
 

@@ -576,6 +576,41 @@ static void records_that_nobody_took_are_not_counted(void **state)
     end(ctx);
 }
 
+static atomic_int computed;
+
+RDD_MAP(is_computed, int64_t, x, int64_t)
+{
+    (void)task;
+    atomic_fetch_add(&computed, 1);
+    return x;
+}
+
+RDD_FILTER(is_even, int64_t, x)
+{
+    (void)task;
+    return x % 2 == 0;
+}
+
+/* Who asks for one record pays for one, and for few not many more. */
+static void few_are_computed_for_few(void **state)
+{
+    (void)state;
+    rdd_context *ctx = begin("--master", "local[1]", NULL);
+    rdd *r = rdd_map(rdd_range(ctx, 0, 100000, .partitions = 4), is_computed);
+    size_t count;
+    atomic_store(&computed, 0);
+    assert_int_equal(rdd_first(r, int64_t), 0);
+    assert_int_equal(atomic_exchange(&computed, 0), 1);
+    assert_int_equal(rdd_is_empty(r), 0);
+    assert_int_equal(atomic_exchange(&computed, 0), 1);
+    rdd_take(r, int64_t, 5, &count);
+    assert_in_range(atomic_exchange(&computed, 0), 5, 7);
+    rdd_take(rdd_filter(r, is_even), int64_t, 5, &count);
+    assert_int_equal(count, 5);
+    assert_in_range(atomic_exchange(&computed, 0), 9, 15);
+    end(ctx);
+}
+
 RDD_FLAT_MAP(first_is_slow, int64_t, x, huge)
 {
     static const huge nothing;
@@ -625,6 +660,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(jobs_of_several_threads),
         cmocka_unit_test(calls_after_cancelled_ones),
         cmocka_unit_test(records_that_nobody_took_are_not_counted),
+        cmocka_unit_test(few_are_computed_for_few),
         cmocka_unit_test(a_slow_record_before_many),
     };
     return TEST_MAIN(argc, argv, tests);
