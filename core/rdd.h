@@ -381,14 +381,16 @@ typedef struct rdd_foreach_op { const rdd_op *op; const void *env; } rdd_foreach
 typedef struct rdd_foreach_partition_op { const rdd_op *op; const void *env; } rdd_foreach_partition_op;
 typedef struct rdd_order_op { const rdd_op *op; const void *env; } rdd_order_op;
 
-/* Called by the macros from constructors; not for direct use. */
+/* Called by the macros; not for direct use. */
 RDD_PUBLIC void rdd_op_register_(rdd_op *op);
+RDD_PUBLIC const void *rdd_env_keep_(const rdd_op *op, const void *env);
 
 /* What an operator without an env has as its env. */
 typedef struct rdd_no_env { char rdd_unused_; } rdd_no_env;
 
 /* RDD_WITH(op, .field = value, …): the operator with its env, checked field by field. The env is
- * copied when the lineage is built. */
+ * copied, with the strings and lists in it, so the handle may be returned and kept like any value, until
+ * rdd_finish(). From any thread. */
 #ifdef __cplusplus
 #define RDD_WITH(op, ...) op##_rdd_with(op##_rdd_env{ __VA_ARGS__ })
 #define RDD_WITH_PARAM_(Env) const Env &
@@ -425,7 +427,8 @@ typedef struct rdd_no_env { char rdd_unused_; } rdd_no_env;
     typedef Env name##_rdd_env RDD_UNUSED_;                                                  \
     RDD_UNUSED_ static inline handle name##_rdd_with(RDD_WITH_PARAM_(Env) env_)              \
     {                                                                                        \
-        handle bound_ = { &name##_rdd_op, RDD_WITH_ADDRESS_(env_) };                         \
+        handle bound_ = { &name##_rdd_op,                                                    \
+                          rdd_env_keep_(&name##_rdd_op, RDD_WITH_ADDRESS_(env_)) };          \
         return bound_;                                                                       \
     }                                                                                        \
     __attribute__((constructor)) static void name##_rdd_register(void)                       \

@@ -5,6 +5,7 @@
 #include "conf.h"
 #include "driver.h"
 #include "entry.h"
+#include "env.h"
 #include "file_server.h"
 #include "input_paths.h"
 #include "interrupt.h"
@@ -141,6 +142,7 @@ static void context_free(rdd_context *ctx)
     free(ctx->event_log);
     free(ctx->program);
     free(ctx);
+    envs_release();
     atomic_store(&alive, false);
 }
 

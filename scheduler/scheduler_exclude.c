@@ -111,7 +111,8 @@ static void place_exclude(scheduler *s, stage *st, place *p)
 static void stage_forgive(scheduler *s, stage *st)
 {
     if (st->excluded_places)
-        scheduler_note(s, "stage %" PRIu32 " fails on every executor: all get tasks of it again", st->spec->id);
+        scheduler_note(s, "stage %" PRIu32 " fails on every executor: all get tasks of it again",
+                       st->spec->id);
     for (size_t i = 0; i < st->place_count; i++) {
         st->places[i].excluded = false;
         st->places[i].failures_row = 0;

@@ -3,6 +3,7 @@
 #include "block.h"
 #include "conf.h"
 #include "context.h"
+#include "env.h"
 #include "registry.h"
 #include "transformations.h"
 #include "type.h"
@@ -85,6 +86,10 @@ bool bind_operator(rdd_context *ctx, const char *call, const char *site, const r
     }
     if (!op->env)
         return true;
+    if (env_is_lost(env)) {
+        lineage_error(ctx, RDD_E_MEMORY, call, site, "the env of %s: out of memory", label);
+        return false;
+    }
     CLEANUP(buf_release) buf bytes = { 0 };
     rdd_error err;
     if (block_encode(op->env, env, 1, &bytes, &err) < 0) {

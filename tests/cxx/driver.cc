@@ -119,6 +119,9 @@ static void numbers(rdd_context *ctx)
         std::printf("%" PRId64 "\n", x);
     const rdd_str *texts = rdd_collect(rdd_map(r, RDD_WITH(scaled, SCALE(0.5, RDD_STR(" kg")))),
                                        rdd_str, &count);
+    auto kept = RDD_WITH(scaled, SCALE(2, rdd_str_of(std::string(" m").c_str())));
+    const rdd_str *metres = rdd_collect(rdd_map(r, kept), rdd_str, &count);
+    std::printf("with a handle that was kept, the last %s\n", text(metres[count - 1]).c_str());
     std::printf("%zu texts, the last %s\n", count, text(texts[count - 1]).c_str());
     std::printf("sum %" PRId64 ", of %" PRId64 "\n", rdd_sum(r, int64_t), rdd_count(r));
     std::printf("reduce %" PRId64 ", tree %" PRId64 ", fold %" PRId64 "\n",

@@ -265,6 +265,43 @@ static void labels(void **state)
     assert_false(node_is_source(NODE_MAP) || node_is_source(NODE_CARTESIAN));
 }
 
+/* ---- handles --------------------------------------------------------------------------------- */
+
+RDD_STRUCT(factor, (int64_t, by), (rdd_str, unit));
+
+RDD_MAP(times, int64_t, x, rdd_str, factor)
+{
+    return rdd_format(task, "%lld %.*s", (long long)(x * env->by), (int)env->unit.size, env->unit.data);
+}
+
+static rdd_map_op times_of(int64_t by)
+{
+    char unit[16];
+    snprintf(unit, sizeof unit, "of %lld", (long long)by);
+    return RDD_WITH(times, .by = by, .unit = rdd_str_of(unit));
+}
+
+static void handles_are_values(void **state)
+{
+    (void)state;
+    rdd_map_op kept[100], inner;
+    for (int i = 0; i < 100; i++)
+        kept[i] = times_of(i);
+    {
+        inner = RDD_WITH(times, .by = 7, .unit = RDD_STR("m"));
+    }
+    for (int i = 0; i < 100; i++) {
+        size_t count;
+        char expected[32];
+        snprintf(expected, sizeof expected, "%d of %d", 2 * i, i);
+        const rdd_str *texts = rdd_collect(rdd_map(rdd_range(ctx, 0, 3), kept[i]), rdd_str, &count);
+        assert_int_equal(count, 3);
+        assert_true(rdd_str_equal(texts[2], rdd_str_of(expected)));
+        texts = rdd_collect(rdd_map(rdd_range(ctx, 0, 3), inner), rdd_str, &count);
+        assert_true(rdd_str_equal(texts[2], RDD_STR("14 m")));
+    }
+}
+
 static int finish(void **state)
 {
     (void)state;
@@ -277,6 +314,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(orders),   cmocka_unit_test(long_order), cmocka_unit_test(many_paths),
         cmocka_unit_test(ranges),   cmocka_unit_test(payloads),
         cmocka_unit_test(payload_of_many_paths), cmocka_unit_test(labels),
+        cmocka_unit_test(handles_are_values),
     };
     ctx = rdd_init(&argc, argv);
     return TEST_MAIN_GROUP(argc, argv, tests, NULL, finish);
