@@ -113,6 +113,18 @@ static void free_scope(call_journal *j, scope *s)
     free(s);
 }
 
+void call_journal_accepted(call_journal *j, uint32_t stage, uint32_t partition)
+{
+    pthread_mutex_lock(&j->mutex);
+    for (scope **at = bucket_of(j, stage, partition), *s; (s = *at); at = &s->next)
+        if (s->stage == stage && s->partition == partition) {
+            *at = s->next;
+            free_scope(j, s);
+            break;
+        }
+    pthread_mutex_unlock(&j->mutex);
+}
+
 static bool has_stage(const call_journal *j, uint32_t stage)
 {
     for (size_t i = 0; i < j->stage_count; i++)

@@ -44,6 +44,9 @@ void *call_journal_close(call_journal *j, bool done);
 void call_journal_begin(call_journal *j, uint32_t stage);
 void call_journal_forget(call_journal *j, uint32_t stage);
 
+/* No task of the partition is launched any more: its entries are in the file alone, if that has a name. */
+void call_journal_accepted(call_journal *j, uint32_t stage, uint32_t partition);
+
 /* `kept_always`: also past the limit. It is kept when call_journal_flush() has returned. */
 void call_journal_add(call_journal *j, uint32_t stage, uint32_t partition, rdd_str entry,
                       bool kept_always);

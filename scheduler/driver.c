@@ -123,8 +123,11 @@ static void accept_outcome(driver *d, driver_job *job, outcome *o, buf *failures
     d->records += o->metrics.records;
     uint64_t calls = job->http_calls;
     int counted = take_counters(d->ctx, job, o);
-    if (job->http_calls != calls) /* no stage says beforehand that its operators will call */
+    if (job->http_calls != calls) { /* no stage says beforehand that its operators will call */
         scheduler_side_effects(d->scheduler, o->id.stage);
+        if (d->journal)
+            call_journal_accepted(d->journal, o->id.stage, o->id.partition);
+    }
     if (counted < 0) {
         code = error_set(&err, RDD_E_PROTOCOL, "a malformed result came from an executor");
     } else {

@@ -75,6 +75,11 @@ static void keeps_by_partition(void **state)
     assert_string_equal(all(j, 1, 7, 100), "b ");
     assert_string_equal(all(j, 1, 1, 100), "");
     assert_int_equal(call_journal_size(j), 4);
+    call_journal_accepted(j, 1, 7);
+    call_journal_accepted(j, 1, 7);
+    assert_string_equal(all(j, 1, 7, 100), "");
+    assert_string_equal(all(j, 1, 0, 100), "a c ");
+    assert_int_equal(call_journal_size(j), 3);
     call_journal_forget(j, 1);
     assert_string_equal(all(j, 1, 0, 100), "");
     add(j, 1, 0, "late");
