@@ -434,6 +434,15 @@ static void release(loop *l)
     close(l->signals);
 }
 
+/* It did not begin: the driver hears why, instead of a greeting. */
+static void refuse(int out, const rdd_error *why)
+{
+    CLEANUP(buf_release) buf bye = { 0 };
+    bye_append(&bye, why);
+    if (bye.failed || write(out, bye.data, bye.size) != (ssize_t)bye.size)
+        fprintf(stderr, "rdd: %s\n", why->message);
+}
+
 int supervisor_main(int in_fd, int out_fd)
 {
     loop l = { .in = in_fd, .out = out_fd, .signals = -1 };
@@ -441,7 +450,7 @@ int supervisor_main(int in_fd, int out_fd)
     node here;
     bool begun = begin(&l, &err);
     if (!begun || node_enter(&here, &err) < 0) {
-        fprintf(stderr, "rdd: %s\n", err.message);
+        refuse(out_fd, &err);
         release(&l);
         return 1;
     }

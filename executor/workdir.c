@@ -26,16 +26,21 @@ static void close_directory(DIR **d)
         closedir(*d);
 }
 
-/* Parents too, as `mkdir -p` does. */
+/* Parents too, as `mkdir -p` does. With errno of the first that could not be made, when it fails. */
 static bool make_directories(const char *path)
 {
+    int first = 0;
     CLEANUP(freep) char *copy = strdup(path);
     for (char *at = copy; copy && (at = strchr(at + 1, '/'));) {
         *at = 0;
-        mkdir(copy, S_IRWXU);
+        if (mkdir(copy, S_IRWXU) && errno != EEXIST && !first)
+            first = errno;
         *at = '/';
     }
-    return copy && (mkdir(copy, S_IRWXU) == 0 || errno == EEXIST);
+    if (copy && (mkdir(copy, S_IRWXU) == 0 || errno == EEXIST))
+        return true;
+    errno = first ? first : errno;
+    return false;
 }
 
 /* -- Its beginning ----------------------------------------------------------------------------- */
@@ -103,14 +108,14 @@ int workdir_open(workdir *ret, const char *base, uint64_t number, const char *fi
         *ret = w;
         return 0;
     }
+    char reason[128];
     int error = errno;
     if (made)
         workdir_close(&w);
     else
         free(w.path), free(w.base), closep(&w.lock_fd);
-    return error_set_errno(err, RDD_E_IO, error,
-                           "no directory for the tasks can be made in %s: choose another with "
-                           "workdir=", base);
+    return error_set(err, RDD_E_IO, "no directory for the tasks can be made in %s (%s): choose another "
+                     "with workdir=", base, strerror_r(error, reason, sizeof reason));
 }
 
 void workdir_close(workdir *w)

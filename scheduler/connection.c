@@ -93,6 +93,12 @@ bool connection_failed(const connection *c, rdd_error *ret)
     return c->phase == FAILED;
 }
 
+/* A program whose main does something else first ends by itself, or prints. */
+static bool may_be_late(const char *why, const char *foreign)
+{
+    return *foreign || !why || (strstr(why, "exited with status") && !strstr(why, "status 127"));
+}
+
 /* What it said instead of a greeting is the best hint there is. */
 void connection_closed(connection *c, const char *why)
 {
@@ -104,9 +110,10 @@ void connection_closed(connection *c, const char *why)
         error_set(&err, RDD_E_LOST, "%s was lost: %s", c->name,
                   why ? why : "its connection closed");
     else
-        error_set(&err, RDD_E_LOST, "%s ended before it answered%s%s%s%s%s; rdd_init must come "
-                  "first in main", c->name, why ? ": " : "", why ? why : "",
-                  *foreign ? "; it said \"" : "", foreign, *foreign ? "\"" : "");
+        error_set(&err, RDD_E_LOST, "%s ended before it answered%s%s%s%s%s%s", c->name,
+                  why ? ": " : "", why ? why : "", *foreign ? "; it said \"" : "", foreign,
+                  *foreign ? "\"" : "",
+                  may_be_late(why, foreign) ? "; rdd_init must come first in main" : "");
     connection_fail(c, &err);
 }
 
@@ -251,8 +258,11 @@ static void take_bye(connection *c, const frame *f)
         connection_fail_protocol(c, "a malformed goodbye");
         return;
     }
+    c->refused = c->phase == GREETING && why.code != RDD_OK;
     if (why.code == RDD_OK)
         error_set(&why, RDD_E_LOST, "%s ended", c->name);
+    else if (c->refused)
+        error_prefix(&why, "%s: starting: ", c->name);
     else
         error_prefix(&why, "%s ended: ", c->name);
     connection_fail(c, &why);

@@ -76,6 +76,9 @@ bool connection_is_stale(const connection *c);
 /* It ended before it said anything that this side understood. */
 bool connection_was_mute(const connection *c);
 
+/* Instead of answering it said why it cannot start. */
+bool connection_was_refused(const connection *c);
+
 /* Outcomes that are complete; a heap array that the caller frees, with what is inside. NULL when
  * there is none. */
 outcome *connection_take_outcomes(connection *c, size_t *ret_count);

@@ -109,3 +109,8 @@ bool connection_was_mute(const connection *c)
 {
     return c->mute;
 }
+
+bool connection_was_refused(const connection *c)
+{
+    return c->refused;
+}

@@ -21,7 +21,7 @@ struct connection {
     connection_options options;
     char *conf;
     enum { GREETING, UP, FAILED } phase;
-    bool up_untold, stale, mute;
+    bool up_untold, stale, mute, refused;
     hello theirs;
     int64_t ahead_ms;    /* its clock, of ours */
     rdd_error error;

@@ -339,12 +339,13 @@ static void end_link(executor *e, connection *c, rdd_error *why)
 }
 
 /* A program over there that is not ours will not become so, unless its place can do better. One that ended
- * at once may do so, too. */
+ * at once may do so, too. What says why it cannot start will say it again, unless it could before. */
 static start_failure failure_of(executor *e, const connection *c)
 {
     bool stale = c && connection_is_stale(c), mute = c && connection_was_mute(c) && !is_told_to_end(e);
     bool better = place_can_do_better(e->place, stale, mute);
-    return stale && !better ? START_NEVER : START_AGAIN;
+    bool refused = c && connection_was_refused(c) && !e->was_up;
+    return (stale && !better) || refused ? START_NEVER : START_AGAIN;
 }
 
 static start_failure run_incarnation(executor *e, uint32_t *ret_slots, rdd_error *why)
@@ -361,6 +362,7 @@ static start_failure run_incarnation(executor *e, uint32_t *ret_slots, rdd_error
         }
     }
     *ret_slots = unpublish(e);
+    e->was_up = e->was_up || *ret_slots;
     call_desk_gone(e->backend->calls, e->number, e->incarnation);
     end_link(e, c, why);
     failure = failure_of(e, c);

@@ -34,6 +34,7 @@ typedef struct executor {
     file_client *files;       /* of the incarnation; NULL when it opens files itself */
     uint32_t failures;        /* incarnations in a row without an outcome */
     bool ended;               /* the channel came to its end */
+    bool was_up;              /* an incarnation has been */
     pthread_mutex_t mutex;
     /* under the mutex */
     connection *connection;   /* NULL while there is none */

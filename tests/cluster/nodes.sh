@@ -93,6 +93,23 @@ case_no_directory_to_run_from()
     done
 }
 
+# The first start says why, and is the last one; the tool says the same.
+case_a_workdir_that_cannot_be_made()
+{
+    local transport began=$SECONDS master='ssh://n1 workdir=/nope/x'
+    local why=('n1: starting: no directory for the tasks can be made in /nope/x (Permission denied)'
+        'choose another with workdir=')
+    for transport in "${TRANSPORTS[@]}"; do
+        cluster 1 "$jobs" numbers 4 0 --master "$master" --conf ssh.transport=$transport
+        says "$err" "${why[@]}"
+        not grep -q rdd_init "$err"
+        cluster 1 "$build/rdd" hosts check 'n1 workdir=/nope/x' --conf ssh.transport=$transport
+        says "$out" "${why[@]}"
+        not grep -q rdd_init "$out"
+    done
+    [ $((SECONDS - began)) -lt 40 ]
+}
+
 case_an_unknown_host_key()
 {
     local transport known=$RDD_TESTBED/home/.ssh/known_hosts

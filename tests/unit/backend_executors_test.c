@@ -291,6 +291,30 @@ static void an_executor_that_cannot_start_is_given_up(void **state)
     rig_stop(&r);
 }
 
+/* What says why is believed: another start would say the same. */
+static void an_executor_that_says_why_it_cannot_start_is_not_started_again(void **state)
+{
+    (void)state;
+    char pair[600];
+    CLEANUP(freep) char *before = strdup(getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    const char *file = test_file("file", "", 0);
+    snprintf(pair, sizeof pair, "files=%s", file);
+    rig_defaults();
+    rig_conf(pair);
+    setenv("TMPDIR", file, 1); /* where tasks of executors here run, then */
+    rig r;
+    rig_start(&r, 1, 1);
+    event *e = rig_expect(&r, EVENT_EXECUTOR_LOST);
+    setenv("TMPDIR", before, 1);
+    snprintf(pair, sizeof pair, "executor 0: starting: no directory for the tasks can be made in %s (Not a "
+             "directory): choose another with workdir=", file);
+    assert_string_equal(e->error.message, pair);
+    assert_true(e->gone);
+    event_free(e);
+    rig_stop(&r);
+    rig_conf("files=");
+}
+
 /* The supervisor comes up, its workers do not. */
 static void workers_that_cannot_start_end_the_executor(void **state)
 {
@@ -576,6 +600,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_executor_is_replaced_when_asked),
         cmocka_unit_test(a_silent_executor_is_given_up),
         cmocka_unit_test(an_executor_that_cannot_start_is_given_up),
+        cmocka_unit_test(an_executor_that_says_why_it_cannot_start_is_not_started_again),
         cmocka_unit_test(workers_that_cannot_start_end_the_executor),
         cmocka_unit_test(lines_arrive_with_the_executor_s_name),
         cmocka_unit_test(a_flood_of_lines_is_cut_and_that_is_said),
