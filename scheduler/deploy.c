@@ -166,8 +166,24 @@ static void quote(char *ret, size_t max, const char *text, size_t size)
     ret[used] = 0;
 }
 
+static bool is_full(const char *text)
+{
+    return strstr(text, "No space left") || strstr(text, "quota exceeded");
+}
+
+/* `text` is "DIRECTORY: REASON; …", the best directory first. */
 static int fail_directory(const deploy *d, const char *text, rdd_error *err)
 {
+    const char *only = strstr(text, "Read-only"), *end = strchr(text, ';');
+    if (is_full(text))
+        return error_set(err, RDD_E_IO,
+                         "%s: deploying: the disk is full: %s make room there, or run `rdd hosts clean`",
+                         d->label, text);
+    if (only && end && only < end)
+        return error_set(err, RDD_E_IO,
+                         "%s: deploying: its file system is read-only: %s mount it for writing, or give "
+                         "it another directory, such as XDG_CACHE_HOME in its ~/.ssh/environment",
+                         d->label, text);
     return error_set(err, RDD_E_IO,
                      "%s: deploying: no directory there can be written and executed from:%s%s give it "
                      "one, such as XDG_CACHE_HOME in its ~/.ssh/environment, or make ~/.cache "
@@ -176,9 +192,7 @@ static int fail_directory(const deploy *d, const char *text, rdd_error *err)
 
 static int fail_write(const deploy *d, const char *text, rdd_error *err)
 {
-    bool full = strstr(text, "No space left") || strstr(text, "quota exceeded") ||
-                strstr(text, "Disk quota");
-    if (full)
+    if (is_full(text))
         return error_set(err, RDD_E_IO,
                          "%s: deploying: the disk is full, and %.1f MB are needed: %s; make room "
                          "there, or run `rdd hosts clean`", d->label, (double)d->missing_size / 1e6,

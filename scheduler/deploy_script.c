@@ -8,6 +8,7 @@ static const char WORDS[] =
     "say() { echo \"$n $*\"; }; "
     "die() { trap : 0; say fail \"$@\"; sweep; exit 9; }; "
     "sweep() { [ -z \"$t\" ] || rm -rf \"$t\"; [ -z \"$c\" ] || rm -f \"$c\"; }; "
+    "first() { echo \"$o\" | { read -r q && echo \"$q\"; }; }; "
     "t=; c=; why=; "
     "k=$(umask); umask 077; unset LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT LD_DEBUG; "
     "u=$(uname -snm) || die tool uname; set -- $u; u=$2; "
@@ -40,23 +41,28 @@ static const char THROUGH_LOADER[] =
 static const char DIRECTLY[] = "exec \"$b/" BUNDLE_PROGRAM "\" --rdd-supervisor; }; ";
 
 static const char WARM[] =
-    "try() { d=$1; fit \"$d\" && [ -d \"$d/use\" ] && claim && full && start; }; "
+    "try() { d=$1; fit \"$d\" && [ -d \"$d/use\" ] && claim && full && start; "
+    "[ -z \"$c\" ] || rm -f \"$c\" 2>/dev/null; c=; }; "
     "if [ $r = 0 ]; then try \"$x\"; y=$(id -u) || die tool id; "
     "try \"/var/tmp/rdd-$y\"; try \"/dev/shm/rdd-$y\"; "
     "else y=$(id -u) || die tool id; fi; ";
 
 /* A directory to install into. That it can be written may not be enough: on a noexec file system
- * nothing there starts. (A text file that may be executed is run by sh itself.) */
+ * nothing there starts. (A text file that may be executed is run by sh itself.) Of what fails the
+ * driver is told in its own words, and in English; an "echo" of dash has none. */
 static const char PREPARE[] =
     "for q in mkdir chmod dd mv ln rm; do command -v $q >/dev/null || die tool $q; done; "
-    "prepare() { d=$1; [ \"$d\" ] || return 1; "
-    "{ mkdir -p \"$d\" && fit \"$d\" && chmod 700 \"$d\" && "
-    "mkdir -p \"$d/files\" \"$d/bundles\" \"$d/use\" \"$d/work\" && "
-    "claim && t=$d/tmp-$n && mkdir \"$t\" && echo : >\"$t/x\" && chmod 700 \"$t/x\"; "
-    "} 2>/dev/null || { sweep; why=\"$why $d: cannot be written;\"; return 1; }; "
+    "drop() { sweep; fit \"$d\" && { "
+    "rmdir \"$d/bundles\" && rmdir \"$d/files\" \"$d/use\" \"$d/work\" \"$d\"; } 2>/dev/null; }; "
+    "prepare() { d=$1; [ \"$d\" ] || return 1; c=$d/use/$n; t=$d/tmp-$n; "
+    "o=$({ export LC_ALL=C; mkdir -p \"$d\" && "
+    "{ fit \"$d\" || { echo is a link, of another user, or has a colon or dollar in its name; false; }; } && "
+    "chmod 700 \"$d\" && mkdir -p \"$d/files\" \"$d/bundles\" \"$d/use\" \"$d/work\" && "
+    "{ claim || { echo : | dd of=\"$c\" && false; }; } && "
+    "mkdir \"$t\" && echo : | dd of=\"$t/x\" && chmod 700 \"$t/x\"; } 2>&1) || "
+    "{ drop; why=\"$why $d: $(first);\"; return 1; }; "
     "\"$t/x\" 2>/dev/null || "
-    "{ sweep; rmdir \"$d/files\" \"$d/bundles\" \"$d/use\" \"$d/work\" \"$d\" 2>/dev/null; "
-    "why=\"$why $d: nothing can be executed there (noexec?);\"; return 1; }; "
+    "{ drop; why=\"$why $d: nothing can be executed there (noexec?);\"; return 1; }; "
     "rm \"$t/x\"; }; "
     "trap sweep 0; trap \"exit 9\" HUP INT TERM; "
     "prepare \"$x\" || prepare \"/var/tmp/rdd-$y\" || prepare \"/dev/shm/rdd-$y\" || "
@@ -64,8 +70,8 @@ static const char PREPARE[] =
 
 /* dd with these takes its bytes and not one more, and is the only one that does in both families. */
 static const char TAKE_FILE[] =
-    "take() { o=$(dd bs=$2 count=$3 iflag=fullblock 2>&1 >>\"$t/$1\") || "
-    "die write \"$d: $(echo $o)\"; }; ";
+    "take() { o=$({ LC_ALL=C dd bs=$2 count=$3 iflag=fullblock >>\"$t/$1\"; } 2>&1) || "
+    "die write \"$d: $(first)\"; }; ";
 
 /* "mv" of a directory to where there is one already fails: then another start was faster. */
 static const char INSTALL[] =
@@ -74,10 +80,10 @@ static const char INSTALL[] =
     "f) [ -e \"$d/files/$p\" ] || say miss $p;; "
     "q) say end;; "
     "t) take $p $o;; "
-    "m) o=$(chmod 500 \"$t\"/* 2>&1 && mv -f \"$t\"/* \"$d/files/\" 2>&1) || "
-    "die write \"$d: $(echo $o)\";; "
-    "d) g=$t/$p; o=$(mkdir \"$g\" 2>&1) || die write \"$d: $(echo $o)\";; "
-    "l) o=$(ln -s \"../../files/$p\" \"$g/$o\" 2>&1) || die write \"$d: $(echo $o)\";; "
+    "m) o=$({ export LC_ALL=C; chmod 500 \"$t\"/* && mv -f \"$t\"/* \"$d/files/\"; } 2>&1) || "
+    "die write \"$d: $(first)\";; "
+    "d) g=$t/$p; o=$(mkdir \"$g\" 2>&1) || die write \"$d: $(first)\";; "
+    "l) o=$(ln -s \"../../files/$p\" \"$g/$o\" 2>&1) || die write \"$d: $(first)\";; "
     "p) mv -f \"$t/$p\" \"$d/bundles/\" 2>/dev/null;; "
     "g) rm -rf \"$t\"; full && start; mkdir \"$t\"; say need \"$m\" \"$d\";; "
     "esac; done; exit 9";

@@ -72,6 +72,35 @@ case_a_full_disk()
     works_on n1 "${TRANSPORTS[0]}"
 }
 
+# Full to the last byte, when the program is there already, too; or not to be written at all.
+case_a_disk_that_is_full_already()
+{
+    local transport path what
+    for what in cold warm; do
+        on n1,n3 rm -rf /home/node/.cache
+        [ $what = cold ] || works_on n1 libssh2
+        [ $what = cold ] || works_on n3 libssh2
+        "$testbed" exec n1,n3 sh -c 'cat /dev/zero >/var/tmp/full' 2>/dev/null || :
+        for transport in "${TRANSPORTS[@]}"; do
+            fails_on n1 $transport 'the disk is full: /home/node' 'No space left on device; /var/tmp' \
+                'make room there, or run `rdd hosts clean`'
+            fails_on n3 $transport 'the disk is full: /home/node' 'No space left on device; /var/tmp'
+        done
+        on n1,n3 rm -f /var/tmp/full
+    done
+    works_on n1 libssh2
+    works_on n3 libssh2
+    for path in /home /var/tmp /dev/shm; do
+        on n1 mount -o remount,bind,ro $path
+    done
+    for transport in "${TRANSPORTS[@]}"; do
+        fails_on n1 $transport 'file system is read-only: /home/node' 'mount it for writing'
+    done
+    for path in /home /var/tmp /dev/shm; do
+        on n1 mount -o remount,bind,rw $path
+    done
+}
+
 # A disk on which nothing may run is none; with another directory that may, it works.
 case_no_directory_to_run_from()
 {

@@ -345,8 +345,14 @@ static void another_directory_is_used_when_home_will_not_do(void **state)
     assert_int_equal(node_expect_start(&n), test_bundle()->size);
     shm_flags = MS_NOEXEC;
     node_expect_failure(&n, "n1: deploying: no directory there can be written and executed from: ");
-    node_expect_failure(&n, "/var/tmp/rdd-0: cannot be written; /dev/shm/rdd-0: nothing can be "
-                            "executed there (noexec?);");
+    node_expect_failure(&n, "/var/tmp/rdd-0: mkdir: cannot create directory '/var/tmp/rdd-0': Read-only "
+                            "file system; /dev/shm/rdd-0: nothing can be executed there (noexec?);");
+
+    n = directories_node("allreadonly");
+    home_flags = var_flags = shm_flags = MS_RDONLY;
+    n.environment[0] = "LC_ALL=de_DE.UTF-8";
+    node_expect_failure(&n, "n1: deploying: its file system is read-only: ");
+    node_expect_failure(&n, "mount it for writing, or give it another directory, such as XDG_CACHE_HOME");
 }
 
 /* Somebody else made it, or it leads elsewhere. */
@@ -391,6 +397,42 @@ static void a_full_disk_is_named(void **state)
     snprintf(text, sizeof text, "n1: deploying: the disk is full, and %.1f MB are needed: %.40s",
              (double)test_bundle()->size / 1e6, n.home);
     node_expect_failure(&n, text);
+}
+
+/* Whatever the node's sh, and its commands, say of it. */
+static void enter_full_disk(node *n)
+{
+    char line[1500];
+    if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        mount("none", "/var/tmp", "tmpfs", MS_RDONLY, NULL) ||
+        mount("none", "/dev/shm", "tmpfs", MS_NOEXEC, NULL) ||
+        (n->shell[3] && mount(n->shell[3], "/bin/sh", NULL, MS_BIND, NULL)))
+        _exit(99);
+    snprintf(line, sizeof line, "mount -t tmpfs -o size=64k none '%s' && mkdir -p '%s/.cache/rdd/use' && "
+             "cat /dev/zero >'%s/full' 2>/dev/null", n->home, n->home, n->home);
+    if (system(line) == -1)
+        _exit(99);
+}
+
+static void a_disk_that_is_full_already_is_named(void **state)
+{
+    (void)state;
+    static const char *const SHELLS[] = { NULL, "/bin/bash", "/bin/dash", "/bin/busybox" };
+    if (!is_root())
+        TEST_SKIP("a small file system needs root");
+    for (size_t i = 0; i < ARRAY_SIZE(SHELLS); i++) {
+        char name[32];
+        if (SHELLS[i] && access(SHELLS[i], X_OK))
+            continue;
+        snprintf(name, sizeof name, "full%zu", i);
+        node n = node_new(name);
+        n.shell[0] = "/bin/bash";
+        n.shell[3] = SHELLS[i];
+        n.enter = enter_full_disk;
+        node_expect_failure(&n, "n1: deploying: the disk is full: ");
+        node_expect_failure(&n, "No space left on device; /var/tmp/rdd-0: ");
+        node_expect_failure(&n, "; make room there, or run `rdd hosts clean`");
+    }
 }
 
 /* -- Other nodes ------------------------------------------------------------------------------- */
@@ -600,6 +642,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(another_directory_is_used_when_home_will_not_do),
         cmocka_unit_test(a_directory_of_others_is_not_used),
         cmocka_unit_test(a_full_disk_is_named),
+        cmocka_unit_test(a_disk_that_is_full_already_is_named),
         cmocka_unit_test(another_machine_is_refused),
         cmocka_unit_test(files_are_in_the_tasks_directory),
         cmocka_unit_test(what_a_killed_executor_left_is_removed),
