@@ -10,7 +10,8 @@ enum {
     FOREIGN_MAX = 64 << 10,  /* what a login shell may print */
     LINE_MAX_SIZE = 4096,
     ROUNDS_MAX = 3,          /* of finding something missing; others may remove what was there */
-    BLOCK_MAX = 8 << 20,     /* what dd takes at once */
+    BLOCK_MAX = 64 << 10,    /* what dd takes at once: each is seen to come by who watches there */
+    SILENCE_S = 40,
     PIECE_SIZE = 64 << 10,
     QUOTE_MAX = 200,
     TAG_SIZE = 17,
@@ -119,7 +120,8 @@ int deploy_new(deploy **ret, const bundle *b, const deploy_options *o, rdd_error
     deploy_script script = { .nonce = d->nonce, .machine = b->machine, .program = b->hash,
                              .argv0 = b->argv0, .files = o->files ? o->files->hash : NULL,
                              .workdir = o->workdir, .has_loader = b->has_loader,
-                             .reinstall = o->reinstall };
+                             .reinstall = o->reinstall,
+                             .silence_s = o->silence_s ? o->silence_s : SILENCE_S };
     deploy_script_write(&d->command, &script);
     if (!buf_terminate(&d->command))
         return error_set_memory(err, "preparing a node");

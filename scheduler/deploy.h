@@ -22,6 +22,8 @@ typedef struct deploy_options {
     uint64_t nonce;      /* of this start alone: no other, on any node, may have the same */
     bool reinstall;      /* do not believe what is in the cache: it was stale at HELLO, or started and
                           * said nothing */
+    unsigned silence_s;  /* after which an installation is given up there; 0: a little more than a driver
+                          * waits */
 } deploy_options;
 
 typedef enum deploy_step {

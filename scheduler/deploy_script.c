@@ -7,12 +7,26 @@
 static const char WORDS[] =
     "say() { echo \"$n $*\"; }; "
     "die() { trap : 0; say fail \"$@\"; sweep; exit 9; }; "
-    "sweep() { [ -z \"$t\" ] || rm -rf \"$t\"; [ -z \"$c\" ] || rm -f \"$c\"; }; "
+    "sweep() { calm; [ -z \"$t\" ] || rm -rf \"$t\"; [ -z \"$c\" ] || rm -f \"$c\"; }; "
     "first() { echo \"$o\" | { read -r q && echo \"$q\"; }; }; "
-    "t=; c=; why=; "
+    "t=; c=; v=; why=; "
     "k=$(umask); umask 077; unset LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT LD_DEBUG; "
     "u=$(uname -snm) || die tool uname; set -- $u; u=$2; "
     "[ \"$1 $3\" = \"$m\" ] || die machine \"$1 $3\"; ";
+
+/* A link that is cut says nothing, and sshd waits for hours: whoever waits for the driver's words is ended
+ * when no file has grown for a while. It is this shell's child, so a process with this shell's number is
+ * this shell as long as it is its parent. What that waits for itself is ended too; it hears its own
+ * signal afterwards, and sweeps. */
+static const char WATCH[] =
+    "mine() { read -r e e e p e <\"/proc/$1/stat\" && [ \"$p\" = $$ ]; } 2>/dev/null; "
+    "calm() { [ -z \"$v\" ] || { mine $v && kill -9 $v; wait $v; } 2>/dev/null; v=; }; "
+    "below() { for e in /proc/[0-9]*/stat; do read -r o q q p q <$e && "
+    "[ \"$p\" = $1 ] && [ \"$o\" != \"$z\" ] && echo $o; done; }; "
+    "watch() { trap - 0 HUP INT TERM; read -r z q </proc/self/stat; l=; i=0; "
+    "while sleep 1 && mine self; do i=$((i+1)); q=$(ls -ln \"$t\"); "
+    "[ \"$q\" = \"$l\" ] || { l=$q; i=0; }; [ $i -lt $s ] || "
+    "{ mine self && kill $$; for q in $(below $$); do kill $(below $q) $q; done; }; done; }; ";
 
 /* A directory that is this user's alone. A loader's path has no way to quote these. */
 static const char PLACES[] =
@@ -30,7 +44,7 @@ static const char CLAIM[] =
 
 static const char START[] =
     "start() { b=$d/bundles/$h; i=; for q in \"$b\"/*; do i=$i:$q; done; "
-    "trap - 0; umask $k; cd /; "
+    "calm; trap - 0; umask $k; cd /; "
     "export RDD_CACHE=\"$d\" RDD_START=$n RDD_BUNDLE=$h RDD_WORK=\"${w:-$d/work}\" "
     "RDD_FILES=\"${f:+$d/bundles/$f}\"; say start \"$d\"; ";
 
@@ -75,6 +89,8 @@ static const char TAKE_FILE[] =
 
 /* "mv" of a directory to where there is one already fails: then another start was faster. */
 static const char INSTALL[] =
+    "command -v sleep >/dev/null && command -v ls >/dev/null && "
+    "{ watch </dev/null >/dev/null 2>&1 & v=$! ; }; "
     "say need \"$m\" \"$d\"; "
     "while read -r q p o; do case $q in "
     "f) [ -e \"$d/files/$p\" ] || say miss $p;; "
@@ -91,10 +107,11 @@ static const char INSTALL[] =
 void deploy_script_write(buf *b, const deploy_script *s)
 {
     buf_text(b, "exec /bin/sh -c '");
-    buf_format(b, "n=%.8s; n=${n}%s; m=\"%s\"; h=%s; f=%s; a=\"%s\"; w=\"%s\"; r=%d; ", s->nonce,
+    buf_format(b, "n=%.8s; n=${n}%s; m=\"%s\"; h=%s; f=%s; a=\"%s\"; w=\"%s\"; r=%d; s=%u; ", s->nonce,
                s->nonce + 8, s->machine, s->program, s->files ? s->files : "", s->argv0,
-               s->workdir ? s->workdir : "", s->reinstall);
+               s->workdir ? s->workdir : "", s->reinstall, s->silence_s);
     buf_text(b, WORDS);
+    buf_text(b, WATCH);
     buf_text(b, PLACES);
     buf_text(b, CLAIM);
     buf_text(b, START);

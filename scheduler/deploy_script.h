@@ -2,7 +2,7 @@
  *
  * A node's commands may be coreutils or busybox, its sh any POSIX one. The script is one line in
  * single quotes, so that login shells as far apart as fish and csh hand it to sh as it is: it has no
- * single quote, no backslash, no exclamation mark (csh: history) and no newline.
+ * single quote, no backslash, no newline, and no exclamation mark but before a blank (csh: history).
  *
  * It prints lines that begin with the nonce, "NONCE WORD …":
  *     start DIR              what follows is the executor's
@@ -38,6 +38,7 @@ typedef struct deploy_script {
     const char *workdir; /* NULL: in the cache */
     bool has_loader;
     bool reinstall;
+    unsigned silence_s;  /* an installation ends when nothing came for so long */
 } deploy_script;
 
 /* All of the texts are plain: letters that mean nothing to a shell in double quotes. */

@@ -31,6 +31,7 @@ typedef struct node {
     const char *workdir;
     const bundle *files;
     bool reinstall;
+    unsigned silence_s;
     void (*enter)(struct node *n); /* in the child, before anything else */
 } node;
 
@@ -106,7 +107,8 @@ TEST_HELPER start node_begin(node *n)
     static uint64_t number;
     start s = { .fd = -1 };
     deploy_options o = { .label = "n1", .nonce = test_random() + number++, .workdir = n->workdir,
-                         .files = n->files, .reinstall = n->reinstall };
+                         .files = n->files, .reinstall = n->reinstall,
+                         .silence_s = n->silence_s };
     rdd_error err;
     assert_int_equal(deploy_new(&s.d, test_bundle(), &o, &err), 0);
     int fds[2], errors[2];
@@ -219,11 +221,10 @@ TEST_HELPER pid_t start_supervisor(pid_t guardian)
     return child;
 }
 
-/* Its channel is closed, and it ends. */
-TEST_HELPER int start_end(start *s)
+/* Waits until it ends; its wait status. */
+TEST_HELPER int start_wait(start *s)
 {
     int status = 0;
-    close(s->fd);
     if (s->error_fd >= 0) {
         /* Until nobody writes any more, or it could not end. */
         fcntl(s->error_fd, F_SETFL, 0);
@@ -231,8 +232,21 @@ TEST_HELPER int start_end(start *s)
         close(s->error_fd);
     }
     assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
+    return status;
+}
+
+TEST_HELPER void start_release(start *s)
+{
     deploy_free(s->d);
     buf_release(&s->said);
+}
+
+/* Its channel is closed, and it ends. */
+TEST_HELPER int start_end(start *s)
+{
+    close(s->fd);
+    int status = start_wait(s);
+    start_release(s);
     return status;
 }
 

@@ -14,7 +14,7 @@ static char *in_home(const node *n, const char *name)
     static char paths[8][1000];
     static unsigned next;
     char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%.500s", n->home, name);
+    snprintf(path, sizeof paths[0], "%.399s/%.500s", n->home, name);
     return path;
 }
 
@@ -276,6 +276,66 @@ static void an_upload_that_is_cut_leaves_nothing(void **state)
         assert_int_equal(count_in(in_home(&n, ".cache/rdd/bundles")), 0);
     }
     expect_cold_and_warm(&n);
+}
+
+/* Uploads so much, and then neither sends anything nor closes: the link is cut. */
+static start begin_cut_upload(node *n, uint64_t uploaded)
+{
+    start s = node_begin(n);
+    while (deploy_uploaded(s.d) < uploaded || deploy_at(s.d) < DEPLOY_PROBE)
+        assert_true(start_turn(&s, 100000));
+    return s;
+}
+
+static void expect_given_up(const node *n, start *s)
+{
+    int status = start_wait(s); /* its channel is still open */
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 9);
+    close(s->fd);
+    start_release(s);
+    assert_int_equal(count_in(in_home(n, ".cache/rdd")), 4);
+    assert_int_equal(count_in(in_home(n, ".cache/rdd/use")), 0);
+}
+
+/* Whichever sh is there, in the middle of a file and before it. As long as something comes it goes on. */
+static void an_upload_that_stands_still_is_given_up(void **state)
+{
+    (void)state;
+    static const char *const SHELLS[] = { NULL, "/bin/bash", "/bin/dash", "/bin/busybox" };
+    enum { COUNT = 2 * ARRAY_SIZE(SHELLS), SLOW_TURNS = 6 };
+    node nodes[COUNT], slow = node_new("slow");
+    start starts[COUNT];
+    size_t count = 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        char name[32];
+        const char *shell = SHELLS[i / 2];
+        if (shell && (access(shell, X_OK) || !is_root()))
+            continue;
+        snprintf(name, sizeof name, "still%zu", i);
+        nodes[count] = node_new(name);
+        nodes[count].shell[0] = "/bin/bash";
+        nodes[count].shell[3] = shell;
+        nodes[count].enter = shell ? enter_tools : NULL;
+        nodes[count].silence_s = 1;
+        starts[count] = begin_cut_upload(&nodes[count], i % 2 ? test_bundle()->size / 2 : 0);
+        count++;
+    }
+    slow.silence_s = SLOW_TURNS - 2;
+    start s = begin_cut_upload(&slow, 1);
+    for (int i = 0; i < SLOW_TURNS; i++) {
+        for (uint64_t until = deploy_uploaded(s.d) + 200000; deploy_uploaded(s.d) < until;)
+            assert_true(start_turn(&s, 100000));
+        poll(NULL, 0, 1000);
+    }
+    while (start_turn(&s, SIZE_MAX))
+        ;
+    start_expect_hello(&s);
+    assert_int_equal(start_end(&s), 0);
+    expect_tidy(&slow);
+    for (size_t i = 0; i < count; i++)
+        expect_given_up(&nodes[i], &starts[i]);
+    expect_cold_and_warm(&nodes[0]);
 }
 
 /* -- Directories ------------------------------------------------------------------------------- */
@@ -638,6 +698,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_stale_cache_is_installed_again),
         cmocka_unit_test(several_at_once_are_fine),
         cmocka_unit_test(an_upload_that_is_cut_leaves_nothing),
+        cmocka_unit_test(an_upload_that_stands_still_is_given_up),
         cmocka_unit_test(the_cache_may_be_elsewhere),
         cmocka_unit_test(another_directory_is_used_when_home_will_not_do),
         cmocka_unit_test(a_directory_of_others_is_not_used),
