@@ -14,6 +14,7 @@ typedef struct job_spec job_spec; /* scheduler.h */
 typedef enum event_kind {
     EVENT_EXECUTOR_UP,    /* executor, incarnation, slots */
     EVENT_EXECUTOR_LOST,  /* executor, incarnation, error, gone; its tasks are lost, none is blamed */
+    EVENT_EXECUTOR_WAITS, /* executor, error: it is being started, and why that takes long */
     EVENT_EXECUTOR_ADDED, /* executor: it is there and may be started (COMMAND_START) */
     EVENT_EXECUTOR_DRAIN, /* executor: no new tasks; COMMAND_RELEASE when it has finished its own */
     EVENT_OUTCOMES,       /* executor, incarnation, outcomes[] */

@@ -452,6 +452,7 @@ void event_log_event(event_log *log, uint64_t now_ns, const event *e)
         field_error(out, &e->error);
         record_end(log, now_ns);
         break;
+    case EVENT_EXECUTOR_WAITS: /* comes up, or is lost */
     case EVENT_JOB_SUBMIT: /* event_log_job() */
     case EVENT_TICK:
     case EVENT_STOP:

@@ -58,6 +58,9 @@ struct place {
     char name[64];     /* "executor 0", "n1": for messages and before lines */
     uint32_t slots;    /* 0: as many as the executor says it has processors */
     bool remote;       /* shares no files with the driver */
+    /* Told in start(), once for each thing that it waits for and that takes long. May be NULL. */
+    void (*waits)(void *arg, const rdd_error *why);
+    void *waits_arg;
     uint32_t restarts_max; /* in a row without an outcome in between; UINT32_MAX: for ever */
 };
 

@@ -168,6 +168,15 @@ static int publish(executor *e, connection *c)
     return code;
 }
 
+/* From its place, while that starts it. */
+static void post_waits(void *arg, const rdd_error *why)
+{
+    executor *e = arg;
+    event *ev = event_for(e, EVENT_EXECUTOR_WAITS, 0);
+    ev->error = *why;
+    post(e, ev);
+}
+
 /* How many slots the incarnation had. */
 static uint32_t unpublish(executor *e)
 {
@@ -354,6 +363,8 @@ static start_failure run_incarnation(executor *e, uint32_t *ret_slots, rdd_error
     start_failure failure;
     e->ended = false;
     *ret_slots = 0;
+    e->place->waits = post_waits;
+    e->place->waits_arg = e;
     if (e->place->ops->start(e->place, e->wake_fd, &e->link, &failure, why) < 0)
         return failure;
     if (open_connection(e, &c, why) == 0 && publish(e, c) == 0) {

@@ -15,6 +15,7 @@ enum {
     FIRST_RESTARTS_MAX = 3,    /* of a node that was never reached; then it is given up */
     REFUSALS_MAX = 10,         /* in a row, of one that was up and does not let us in: 10 s or so */
     DEPLOY_SILENCE_MS = 30000, /* without a byte either way, while a node is prepared */
+    DEPLOY_QUIET_MS = 2000,    /* after which that is told */
     OPEN_SPARE_MS = 20000,     /* for what comes after the connection: exchange, login, exec */
     END_WAIT_MS = 1000,
     CHUNK = 64 << 10,
@@ -133,6 +134,7 @@ typedef struct preparing {
     uint64_t moved_ns;    /* when bytes moved last */
     uint64_t step_ns;     /* when its last step was done */
     bool told_directory;
+    uint64_t told_quiet_ns; /* since when bytes had not moved when that was told last */
 } preparing;
 
 static void end_transport(preparing *p, char *how, size_t size)
@@ -229,21 +231,47 @@ static int write_files(preparing *p, bool *ret_waits, rdd_error *err)
     return code;
 }
 
+/* "n1: its shell did not begin for 30 s…" */
+static int name_silence(const preparing *p, uint64_t ms, rdd_error *err)
+{
+    static const char *const WAITED_FOR[] = { "its shell to begin", "its shell to say what it has",
+                                              "it to take the program", "the program to start", "" };
+    const char *name = p->place->base.name;
+    unsigned seconds = (unsigned)(ms / 1000);
+    if (deploy_at(p->deploy) == DEPLOY_SHELL)
+        return error_set(err, RDD_E_LOST, "%s: its shell did not begin in %u s: a forced command, or a login "
+                         "shell that waits? `ssh HOST true` must end by itself", name, seconds);
+    return error_set(err, RDD_E_LOST, "%s: nothing was heard for %u s while waiting for %s", name,
+                     seconds, WAITED_FOR[deploy_at(p->deploy)]);
+}
+
+/* It may be over before this side gives up: jobs do not wait for ever. */
+static void tell_quiet(preparing *p)
+{
+    place *base = &p->place->base;
+    rdd_error why;
+    uint64_t quiet_ns = clock_now_ns() - p->moved_ns;
+    if (p->told_quiet_ns == p->moved_ns || quiet_ns < DEPLOY_QUIET_MS * NS_PER_MS)
+        return;
+    p->told_quiet_ns = p->moved_ns;
+    name_silence(p, quiet_ns / NS_PER_MS, &why);
+    if (base->waits)
+        base->waits(base->waits_arg, &why);
+}
+
 static int wait_for_node(preparing *p, bool want_write, rdd_error *err)
 {
     struct pollfd polls[TRANSPORT_POLL_MAX + 1];
     size_t count = p->transport->ops->poll(p->transport, polls, want_write);
     polls[count] = (struct pollfd){ .fd = p->cancel_fd, .events = POLLIN };
     uint64_t deadline = p->moved_ns + DEPLOY_SILENCE_MS * NS_PER_MS;
-    poll(polls, count + 1, count ? clock_poll_ms(clock_now_ns(), deadline) : 0);
+    uint64_t quiet = p->moved_ns + DEPLOY_QUIET_MS * NS_PER_MS;
+    uint64_t until = p->told_quiet_ns == p->moved_ns ? deadline : quiet;
+    poll(polls, count + 1, count ? clock_poll_ms(clock_now_ns(), until) : 0);
     if (polls[count].revents)
         return error_set(err, RDD_E_CANCELLED, "the start was called off");
-    if (clock_now_ns() < deadline)
-        return 0;
-    static const char *const WAITED_FOR[] = { "its shell to begin", "its shell to say what it has",
-                                              "it to take the program", "the program to start", "" };
-    return error_set(err, RDD_E_LOST, "%s: nothing was heard for %d s while waiting for %s",
-                     p->place->base.name, DEPLOY_SILENCE_MS / 1000, WAITED_FOR[deploy_at(p->deploy)]);
+    tell_quiet(p);
+    return clock_now_ns() < deadline ? 0 : name_silence(p, DEPLOY_SILENCE_MS, err);
 }
 
 /* An answer may call for something to be sent at once. */

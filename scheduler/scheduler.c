@@ -125,6 +125,9 @@ static void event_handle(scheduler *s, event *e)
     case EVENT_EXECUTOR_LOST:
         executor_lost(s, e);
         break;
+    case EVENT_EXECUTOR_WAITS:
+        executor_waits(s, e);
+        break;
     case EVENT_EXECUTOR_ADDED:
         executor_added(s, e);
         break;

@@ -143,7 +143,7 @@ void place_failed(scheduler *s, stage *st, executor *x, const rdd_error *cause)
 
 /* -- Nobody is left ---------------------------------------------------------------------------- */
 
-enum { LISTED_MAX = 6, CAUSE_MAX = 120 };
+enum { LISTED_MAX = 6, CAUSE_MAX = 160 };
 
 void text_add(char *text, size_t size, const char *format, ...)
 {

@@ -86,6 +86,15 @@ void executor_lost(scheduler *s, const event *e)
     elastic_lost(s, x, e->gone);
 }
 
+/* What jobs are told that wait for executors in vain. A loss says more. */
+void executor_waits(scheduler *s, const event *e)
+{
+    ASSERT(e->executor < EXECUTORS_MAX);
+    executor *x = executor_known(s, e->executor);
+    if (x && !x->up && !x->trouble)
+        executor_trouble(x, &e->error);
+}
+
 void executor_succeeded(executor *x)
 {
     x->failures_row = 0;

@@ -332,6 +332,7 @@ static inline uint32_t stage_waiting(const stage *st)
 executor *executor_find(scheduler *s, uint32_t index, uint32_t incarnation); /* NULL: not up */
 void executor_up(scheduler *s, const event *e);
 void executor_lost(scheduler *s, const event *e);
+void executor_waits(scheduler *s, const event *e);
 void executor_succeeded(executor *x);
 void executor_failed(scheduler *s, executor *x);
 /* NULL, and the step fails, without memory. */

@@ -60,6 +60,19 @@ case_a_forced_command()
     on n1 cp /etc/ssh/before /etc/ssh/authorized_keys
 }
 
+# One that neither ends nor prints is known before jobs have waited long enough.
+case_a_forced_command_that_waits()
+{
+    local transport
+    on n1 cp /etc/ssh/authorized_keys /etc/ssh/before
+    on n1 sed -i 's/^/command="cat" /' /etc/ssh/authorized_keys
+    for transport in "${TRANSPORTS[@]}"; do
+        fails_on n1 $transport 'waited 5 s for the first executor' \
+            'n1: its shell did not begin in 2 s: a forced command, or a login shell that waits?' 'HOST true'
+    done
+    on n1 cp /etc/ssh/before /etc/ssh/authorized_keys
+}
+
 case_a_full_disk()
 {
     local transport

@@ -210,6 +210,28 @@ static void one_that_never_came_up_says_why(void **state)
     world_end();
 }
 
+/* Before it is lost, too, when that takes longer than jobs wait. */
+static void one_that_takes_long_says_why(void **state)
+{
+    (void)state;
+    begin();
+    submit(1, 1);
+    event e = { .kind = EVENT_EXECUTOR_WAITS, .executor = 3 };
+    error_set(&e.error, RDD_E_LOST, "its shell did not begin");
+    referee_step(&world, &e);
+    tick(60 * NS_PER_S);
+    assert_failed_with(1, RDD_E_LOST, "waited 60 s for the first executor to come up (nodes.wait): "
+                       "executor 3: its shell did not begin");
+    submit(2, 1);
+    up(3, 1);
+    referee_step(&world, &e);
+    referee_lost(&world, 3, "the connection closed");
+    tick(120 * NS_PER_S);
+    assert_failed_with(2, RDD_E_LOST, "no executor is left, waited 60 s for one to come up (nodes.wait): "
+                       "executor 3: the connection closed");
+    world_end();
+}
+
 /* -- Started and released ---------------------------------------------------------------------- */
 
 static void elastic_begin(uint32_t min, uint32_t max, uint32_t added)
@@ -419,6 +441,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_excluded_one_does_not_keep_what_failed_elsewhere_from_running),
         cmocka_unit_test(the_error_lists_what_was_wrong_with_each),
         cmocka_unit_test(one_that_never_came_up_says_why),
+        cmocka_unit_test(one_that_takes_long_says_why),
         cmocka_unit_test(all_that_are_added_are_started),
         cmocka_unit_test(a_backlog_starts_one_then_two_then_four),
         cmocka_unit_test(no_more_than_there_is_work_for),
