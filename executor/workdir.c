@@ -6,11 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 
-enum { TRIES_MAX = 100, NAME_SIZE = 4 + 16 };
+enum { TRIES_MAX = 100, NAME_SIZE = 4 + 16, COPY_MAX = 1 << 30 };
 
 static const char PREFIX[] = "rdd-";
 
@@ -63,7 +66,30 @@ static bool make_locked(workdir *w)
     return false;
 }
 
-static bool link_files(const char *tasks, const char *files)
+static bool copy_file(const char *from, const char *to)
+{
+    struct stat st;
+    CLEANUP(closep) int in = open(from, O_RDONLY | O_CLOEXEC);
+    CLEANUP(closep) int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (in < 0 || out < 0 || fstat(in, &st) || fchmod(out, 0600 | (st.st_mode & S_IXUSR)))
+        return false;
+    if (ioctl(out, FICLONE, in) == 0)
+        return true;
+    ssize_t moved;
+    do
+        moved = sendfile(out, in, NULL, COPY_MAX);
+    while (moved > 0 || (moved < 0 && errno == EINTR));
+    return moved == 0;
+}
+
+/* From the cache, where others have it too, now and later. Its mode keeps tasks from writing there; whom
+ * that does not stop, as root, gets a copy. */
+static bool put_file(const char *from, const char *to)
+{
+    return access(from, W_OK) == 0 ? copy_file(from, to) : symlink(from, to) == 0;
+}
+
+static bool put_files(const char *tasks, const char *files)
 {
     CLEANUP(close_directory) DIR *d = opendir(files);
     if (!d)
@@ -73,7 +99,7 @@ static bool link_files(const char *tasks, const char *files)
             continue;
         CLEANUP(freep) char *from = join(files, e->d_name), *to = join(tasks, e->d_name);
         CLEANUP(freep) char *real = from ? realpath(from, NULL) : NULL;
-        if (!real || !to || symlink(real, to))
+        if (!real || !to || !put_file(real, to))
             return false;
     }
     return true;
@@ -103,7 +129,7 @@ int workdir_open(workdir *ret, const char *base, uint64_t number, const char *fi
         w.path = NULL;
     CLEANUP(freep) char *tasks = w.path ? join(w.path, "tasks") : NULL;
     bool made = w.base && tasks && make_directories(base) && make_locked(&w);
-    if (made && !mkdir(tasks, S_IRWXU) && (!files || !*files || link_files(tasks, files)) &&
+    if (made && !mkdir(tasks, S_IRWXU) && (!files || !*files || put_files(tasks, files)) &&
         (!list || link_list(tasks, list)) && !chdir(tasks)) {
         *ret = w;
         return 0;

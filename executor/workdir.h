@@ -3,7 +3,8 @@
  * BASE/rdd-NUMBER/tasks is the working directory; BASE/rdd-NUMBER/lock beside it is locked for as long
  * as the executor lives, so that what one left behind that was killed is known, and removed by the
  * next. The supervisor makes it before it starts workers, which inherit it. Files that the user sent
- * along are in it, as symbolic links.
+ * along are in it: as symbolic links into the cache, which is the same for all and must stay as it is, or,
+ * if this user can write there all the same (root), as copies.
  */
 #ifndef RDD_WORKDIR_H
 #define RDD_WORKDIR_H

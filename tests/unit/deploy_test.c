@@ -6,8 +6,10 @@
 #include "workdir.h"
 
 #include <dirent.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 
 static char *in_home(const node *n, const char *name)
 {
@@ -563,6 +565,61 @@ static void files_are_in_the_tasks_directory(void **state)
     bundle_free(files);
 }
 
+/* As a user whom a file's mode keeps from writing, though this is root. */
+static void enter_without_override(node *n)
+{
+    (void)n;
+    if (prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0))
+        _exit(99);
+}
+
+static void expect_content(const char *path, const char *content)
+{
+    char text[64] = "";
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_int_equal(fread(text, 1, sizeof text - 1, file), strlen(content));
+    assert_string_equal(text, content);
+    fclose(file);
+}
+
+/* Who may write to them must not write to the cache. */
+static void files_cannot_be_damaged(void **state)
+{
+    (void)state;
+    node n = node_new("damage");
+    bundle *files;
+    rdd_error err;
+    struct stat st;
+    assert_int_equal(bundle_of_paths(&files, test_file("words.txt", "12345", 5), &err), 0);
+    n.files = files;
+    n.enter = is_root() ? enter_without_override : NULL;
+    start s = node_start(&n);
+    start_expect_hello(&s);
+    assert_int_equal(lstat(dump_of(s.pid, "words.txt"), &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(stat(dump_of(s.pid, "words.txt"), &st), 0);
+    assert_int_equal(st.st_mode & 0277, 0);
+    assert_int_equal(start_end(&s), 0);
+    n.enter = NULL;
+    for (int i = 0; is_root() && i < 2; i++) {
+        s = node_start(&n);
+        start_expect_hello(&s);
+        const char *path = dump_of(s.pid, "words.txt");
+        expect_content(path, "12345");
+        assert_int_equal(lstat(path, &st), 0);
+        assert_true(S_ISREG(st.st_mode));
+        assert_int_equal(st.st_mode & 0677, 0600);
+        FILE *file = fopen(path, "we");
+        assert_non_null(file);
+        fputs("other", file);
+        fclose(file);
+        assert_int_equal(start_end(&s), 0);
+    }
+    bundle_free(files);
+    expect_tidy(&n);
+}
+
 /* -- What is left ------------------------------------------------------------------------------ */
 
 static void what_a_killed_executor_left_is_removed(void **state)
@@ -706,6 +763,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_disk_that_is_full_already_is_named),
         cmocka_unit_test(another_machine_is_refused),
         cmocka_unit_test(files_are_in_the_tasks_directory),
+        cmocka_unit_test(files_cannot_be_damaged),
         cmocka_unit_test(what_a_killed_executor_left_is_removed),
         cmocka_unit_test(old_bundles_are_removed),
         cmocka_unit_test(cleaning_spares_what_is_in_use),
