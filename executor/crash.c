@@ -203,6 +203,13 @@ static void print_backtrace(void)
         backtrace_symbols_fd(frames + OURS, count - OURS, crash.fd);
 }
 
+/* Another thread was the first: what it does ends the process. */
+static _Noreturn void wait_for_the_end(void)
+{
+    for (;;)
+        pause();
+}
+
 /* Signals are blocked here: another fault in the handler ends the process at once, which is
  * fine, as the report was completed first. The alarm is for an unwinder that hangs on a lock. */
 static void on_signal(int signal, siginfo_t *info, void *context)
@@ -215,8 +222,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
         return;
     }
     if (!claim_report())
-        for (;;)
-            pause();
+        wait_for_the_end();
     crash_report *r = crash.report;
     r->kind = CRASH_SIGNAL;
     r->signal = signal;
@@ -248,10 +254,14 @@ static void on_exit_called(int status, void *arg)
 
 void crash_blame(uint32_t slot, crash_kind kind)
 {
-    if (!claim_report())
+    if (!crash.report)
         return;
+    if (!claim_report())
+        wait_for_the_end();
     crash.report->kind = kind;
     complete_report(crash.report, slot);
+    if (crash.headline)
+        print_headline(crash.report);
 }
 
 void crash_install(const crash_options *options)

@@ -60,7 +60,8 @@ void crash_install(const crash_options *options);
 int crash_thread_enter(uint32_t slot);
 void crash_thread_leave(void);
 
-/* A report without a crash: a slot's task, which may just have ended, did what `kind` says. */
+/* A report without a crash, and its headline: a slot's task, which may just have ended, did what
+ * `kind` says. */
 void crash_blame(uint32_t slot, crash_kind kind);
 
 /* "SIGSEGV at address 0x0 in operator f (x.c:12), partition 3, batch 17". `label` may be NULL.

@@ -167,12 +167,10 @@ static void run_batch(local_backend *self, slot *s, const task_spec *tasks, size
     post_outcomes(self, outcomes, count);
 }
 
-static void *slot_main(void *arg)
+static void run_tasks(slot *s)
 {
-    slot *s = arg;
     local_backend *self = s->backend;
     task_spec tasks[TAKE_MAX];
-    crash_thread_enter(s->number); /* without a stack of its own the handler knows less: go on */
     pthread_mutex_lock(&self->mutex);
     for (;;) {
         while (!self->count && !self->stopping)
@@ -185,6 +183,23 @@ static void *slot_main(void *arg)
         pthread_mutex_lock(&self->mutex);
     }
     pthread_mutex_unlock(&self->mutex);
+}
+
+/* Its tasks would never end: the program does, as after a crash. */
+static void end_with_thread(void *arg)
+{
+    slot *s = arg;
+    crash_blame(s->number, CRASH_THREAD);
+    _exit(1);
+}
+
+static void *slot_main(void *arg)
+{
+    slot *s = arg;
+    crash_thread_enter(s->number); /* without a stack of its own the handler knows less: go on */
+    pthread_cleanup_push(end_with_thread, s);
+    run_tasks(s);
+    pthread_cleanup_pop(0);
     crash_thread_leave();
     return NULL;
 }

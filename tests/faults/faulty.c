@@ -17,9 +17,9 @@
  *     deaf-alone     the same without a failure
  *     plod           each number of 4 partitions takes 20 ms, and leaves DIR/step-N
  *
- * K is segv, abort, exit, kill (SIGKILL to its own process), overflow (of the stack), fail
- * (rdd_fail), stray (leaves a child behind that has a session of its own, and does no harm else) or
- * straggle (goes on until it is told to stop, or DIR/go0 is there).
+ * K is segv, abort, exit, unthread (pthread_exit), kill (SIGKILL to its own process), overflow (of
+ * the stack), fail (rdd_fail), stray (leaves a child behind that has a session of its own, and does
+ * no harm else) or straggle (goes on until it is told to stop, or DIR/go0 is there).
  *     sick           the first process that computes anything fails each of its tasks, slowly: six
  *                    others begin meanwhile
  * `K-thrice-beside`: one after the other, and partition 0 is at work each time.
@@ -135,6 +135,8 @@ static void harm(rdd_task *task, const fault *env)
         abort();
     else if (rdd_str_equal(env->kind, RDD_STR("exit")))
         exit(3);
+    else if (rdd_str_equal(env->kind, RDD_STR("unthread")))
+        pthread_exit(NULL);
     else if (rdd_str_equal(env->kind, RDD_STR("kill")))
         kill(getpid(), SIGKILL);
     else if (rdd_str_equal(env->kind, RDD_STR("overflow")))
