@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -240,16 +241,24 @@ static void on_signal(int signal, siginfo_t *info, void *context)
     errno = saved_errno;
 }
 
+/* Each thread that calls exit() takes one of the handlers that crash_install() left: the first ends the
+ * process, none of the others comes to the end of exit() before it. Status 0 would hide that anything
+ * went wrong. */
 static void on_exit_called(int status, void *arg)
 {
     (void)arg;
-    if (my_slot == CRASH_NO_SLOT || getpid() != owner || !claim_report())
+    if (my_slot == CRASH_NO_SLOT || getpid() != owner || !crash.report)
         return;
+    if (!claim_report())
+        wait_for_the_end();
     crash.report->kind = CRASH_EXIT;
     crash.report->status = status;
     complete_report(crash.report, my_busy_slot());
     if (crash.headline)
         print_headline(crash.report);
+    if (!ftrylockfile(stdout))
+        fflush_unlocked(stdout);
+    _exit((status & 0xff) ? status : 1);
 }
 
 void crash_blame(uint32_t slot, crash_kind kind)
@@ -277,7 +286,7 @@ void crash_install(const crash_options *options)
     for (size_t i = 0; i < ARRAY_SIZE(SIGNALS); i++)
         if (SIGNALS[i].caught)
             sigaction(SIGNALS[i].number, &act, NULL);
-    if (crash.catch_exit)
+    for (uint32_t i = 0; crash.catch_exit && i < crash.slot_count; i++)
         on_exit(on_exit_called, NULL);
 }
 

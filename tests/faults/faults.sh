@@ -120,6 +120,8 @@ case_crash_on_threads()
     says "$err" 'rdd: ' SIGABRT 'map work (tests/faults/faulty.c:' 'partition 1'
     run 3 "$faulty" exit-always signs --master 'local[2]'
     says "$err" 'rdd: exit(3) was called in map work (tests/faults/faulty.c:' 'partition 1'
+    run 1 "$faulty" exit0-thrice signs --master 'local[3]'
+    one_line 'rdd: exit(0) was called in map work (tests/faults/faulty.c:' ', partition '
     run 1 timeout -s KILL 60 "$faulty" unthread-always signs --master 'local[2]'
     one_line 'rdd: pthread_exit() was called in map work (tests/faults/faulty.c:' 'partition 1'
 }

@@ -17,9 +17,10 @@
  *     deaf-alone     the same without a failure
  *     plod           each number of 4 partitions takes 20 ms, and leaves DIR/step-N
  *
- * K is segv, abort, exit, unthread (pthread_exit), kill (SIGKILL to its own process), overflow (of
- * the stack), fail (rdd_fail), stray (leaves a child behind that has a session of its own, and does
- * no harm else) or straggle (goes on until it is told to stop, or DIR/go0 is there).
+ * K is segv, abort, exit, exit0 (HARMS threads call exit(0) at about the same time), unthread
+ * (pthread_exit), kill (SIGKILL to its own process), overflow (of the stack), fail (rdd_fail), stray
+ * (leaves a child behind that has a session of its own, and does no harm else) or straggle (goes on
+ * until it is told to stop, or DIR/go0 is there).
  *     sick           the first process that computes anything fails each of its tasks, slowly: six
  *                    others begin meanwhile
  * `K-thrice-beside`: one after the other, and partition 0 is at work each time.
@@ -127,6 +128,16 @@ static bool is_sick(rdd_str dir)
     return sick;
 }
 
+/* When all are here. */
+static void exit_with_others(void)
+{
+    static _Atomic int here;
+    here++;
+    while (here < HARMS)
+        nap();
+    exit(0);
+}
+
 static void harm(rdd_task *task, const fault *env)
 {
     if (rdd_str_equal(env->kind, RDD_STR("segv")))
@@ -135,6 +146,8 @@ static void harm(rdd_task *task, const fault *env)
         abort();
     else if (rdd_str_equal(env->kind, RDD_STR("exit")))
         exit(3);
+    else if (rdd_str_equal(env->kind, RDD_STR("exit0")))
+        exit_with_others();
     else if (rdd_str_equal(env->kind, RDD_STR("unthread")))
         pthread_exit(NULL);
     else if (rdd_str_equal(env->kind, RDD_STR("kill")))
