@@ -833,7 +833,7 @@ RDD_PUBLIC rdd_str (rdd_to_json)(rdd_task *task, const rdd_type *type, const voi
 typedef struct rdd_http_request {
     rdd_str method; /* default GET */
     rdd_str url;    /* http:// or https:// */
-    rdd_str body;
+    rdd_str body;   /* none with HEAD */
     const rdd_str *headers; /* "Name: value" each; dropped when a redirect leaves the host */
     size_t header_count;
     rdd_str idempotency_key; /* lets POST and PATCH be retried; sent as Idempotency-Key */

@@ -271,6 +271,8 @@ static void parse(settings *s, int argc, char **argv)
             usage_error("what is %s?", argv[i]);
         }
     }
+    if (s->env.body.size && s->env.method.size && !strcasecmp(s->env.method.data, "HEAD"))
+        usage_error("--body %s: a HEAD request has none", s->env.body.data);
     if (!s->output)
         usage_error("%s", s->input ? "OUTPUT.csv is missing" : "INPUT.csv and OUTPUT.csv are missing");
     struct stat input, output;

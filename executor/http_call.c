@@ -311,6 +311,8 @@ static bool check_request(call *c)
         return refuse(c, "%s", problem), false;
     if (!http_method_read(r->method, c->method))
         return refuse(c, "the method is no word of HTTP"), false;
+    if (r->body.size && !strcmp(c->method, "HEAD"))
+        return refuse(c, "a HEAD request has no body (give it another method)"), false;
     for (size_t i = 0; i < r->header_count; i++) {
         problem = http_header_problem(r->headers[i]);
         if (problem)
@@ -327,7 +329,7 @@ static void set_request(call *c)
     const rdd_http_request *r = c->request;
     c->x.method = c->method;
     c->x.url = r->url;
-    c->x.body = r->body;
+    c->x.body = strcmp(c->method, "HEAD") ? r->body : (rdd_str){ 0 };
     c->x.headers = r->headers;
     c->x.header_count = r->header_count;
     c->x.without_headers = false;

@@ -374,6 +374,8 @@ case_usage()
     one_line "--header Accept: give it as 'Name: value'"
     run 2 "$api_call" in.csv out.csv --url http://127.0.0.1:1/ --method 'G ET'
     one_line '--method G ET: give one word'
+    run 2 "$api_call" in.csv out.csv --url http://127.0.0.1:1/ --body '{x}' --method head
+    one_line '--body {x}: a HEAD request has none'
     run 2 "$api_call" in.csv out.csv --url 127.0.0.1/{id}
     one_line '--url 127.0.0.1/{id}: it has to begin with http:// or https://'
     [ "$(cat out.csv)" = before ]

@@ -191,6 +191,7 @@ static void methods_and_bodies(void **state)
         { "GET", NULL, "GET / HTTP", "Host:", "Content" },
         { "PURGE", NULL, "PURGE / HTTP", "Host:", "Content-Length" },
         { "HEAD", NULL, "HEAD / HTTP", "Host:", "Content" },
+        { "HEAD", "", "HEAD / HTTP", "Host:", "Content" },
         { "GET", NULL, "GET / HTTP", "Host:", "Content" },
     };
     fixture f;
@@ -253,6 +254,10 @@ static void nothing_is_injected(void **state)
                                  .method = RDD_STR("GET / HTTP/1.1\r\nX:") };
     assert_int_equal(fixture_send(&f, &request), 0);
     assert_response(&f, 0, 0, "the method is no word of HTTP");
+    request.method = RDD_STR("head");
+    request.body = RDD_STR("x");
+    assert_int_equal(fixture_send(&f, &request), 0);
+    assert_response(&f, 0, 0, "a HEAD request has no body (give it another method)");
     request.method = RDD_STR("POST");
     request.idempotency_key = RDD_STR("a\nb");
     assert_int_equal(fixture_send(&f, &request), 0);
