@@ -39,6 +39,18 @@ static int check_kind(const char *name, const struct stat *status, rdd_error *er
                      name, name);
 }
 
+/* Files of /proc say that they are empty. So did one that has been written to just now. */
+static int check_content(int fd, const char *name, struct stat *status, rdd_error *err)
+{
+    if (fstat(fd, status))
+        return error_set_errno(err, RDD_E_IO, errno, "%s: cannot read", name);
+    if (status->st_size)
+        return 0;
+    return error_set(err, RDD_E_INPUT,
+                     "%s: has content but no size; read it from standard input (- and < %s)", name,
+                     name);
+}
+
 int input_file_stat(const char *path, const char *name, arena *a, input_file *ret, rdd_error *err)
 {
     if (!name)
@@ -57,6 +69,11 @@ int input_file_stat(const char *path, const char *name, arena *a, input_file *re
     ssize_t got = pread(fd, magic, sizeof magic, 0);
     if (got < 0)
         return error_set_errno(err, RDD_E_IO, errno, "%s: cannot read", name);
+    if (got && !status.st_size) {
+        code = check_content(fd, name, &status, err);
+        if (code)
+            return code;
+    }
     input_file file = {
         .path = arena_strdup(a, path),
         .name = arena_strdup(a, name),

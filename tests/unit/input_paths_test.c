@@ -182,6 +182,7 @@ static void only_regular_files_are_read(void **state)
     assert_int_equal(mkfifo(test_path("pipe"), 0600), 0);
     assert_refused(test_path("pipe"), RDD_E_INPUT, "not a regular file");
     assert_refused("/dev/null", RDD_E_INPUT, "not a regular file");
+    assert_refused("/proc/self/status", RDD_E_INPUT, "has content but no size; read it from standard");
     input_file file;
     rdd_error err = { 0 };
     assert_int_equal(input_file_stat(test_dir(), NULL, &memory, &file, &err), RDD_E_INPUT);
