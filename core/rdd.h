@@ -880,8 +880,8 @@ typedef struct rdd_http_options {
  * the program's: --master M, --conf key=value, --explain[=text|dot], --event-log FILE, --progress,
  * --quiet, --verbose; everything behind "--" is the program's. RDD_MASTER is used when there is no
  * --master. A malformed option is printed and the program exits with 2, and so it does when a context
- * is in use already: there is one at a time. In an executor process this call never returns. Never
- * NULL. */
+ * is in use already: there is one at a time. In an executor process this call never returns. A SIGCHLD
+ * that is ignored, as can be inherited, is set back to its default. Never NULL. */
 RDD_PUBLIC rdd_context *rdd_init(int *argc, char **argv);
 
 /* What --conf key=value does, said by the program: after rdd_init and before the first action. False

@@ -14,6 +14,7 @@
 
 #include <execinfo.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -39,6 +40,15 @@ static void take_standard_numbers(void)
     for (int fd = 0; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", MODES[fd]) != fd)
             return;
+}
+
+/* Ignored by whoever started the program, as can be inherited, nobody here could wait for a child. A
+ * program that ignores it later means it. */
+static void hear_of_children(void)
+{
+    struct sigaction now, by_default = { .sa_handler = SIG_DFL };
+    if (!sigaction(SIGCHLD, NULL, &now) && now.sa_handler == SIG_IGN)
+        sigaction(SIGCHLD, &by_default, NULL);
 }
 
 /* Settings, signals and crash reports belong to the process: there is one context at a time. */
@@ -81,6 +91,7 @@ rdd_context *rdd_init(int *argc, char **argv)
     if (argc && argv)
         executor_entry(argc, argv); /* does not return in an executor */
     take_standard_numbers();
+    hear_of_children();
     rdd_context *ctx = context_new(program, &err);
     if (!ctx)
         give_up(program, &err);

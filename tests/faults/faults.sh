@@ -126,6 +126,19 @@ case_crash_on_threads()
     one_line 'rdd: pthread_exit() was called in map work (tests/faults/faulty.c:' 'partition 1'
 }
 
+# As Python's subprocess can start it: nobody could wait for a child.
+case_ignored_children()
+{
+    local master
+    calm
+    for master in "${MASTERS[@]}"; do
+        run 0 env --ignore-signal=CHLD "$faulty" calm-piped signs --master "$master"
+        same calm "$out"
+        same /dev/null "$err"
+    done
+    only calm signs
+}
+
 case_failing_records()
 {
     local master

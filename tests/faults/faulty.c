@@ -7,6 +7,7 @@
  * or in those marked * that of partition 1 alone:
  *
  *     calm           nothing
+ *     calm-piped     the same, through a command
  *     K-once         once only: the first that comes to it. *
  *     K-thrice       once each of the three
  *     K-always       whenever it is computed. *
@@ -296,6 +297,8 @@ static rdd *job_of(rdd_context *ctx, const char *what, const char *dir)
         return rdd_map(numbers, WITH(deaf));
     if (rdd_str_equal(f.kind, RDD_STR("plod")))
         return rdd_map(numbers, WITH(plod));
+    if (rdd_str_equal(rdd_str_of(what), RDD_STR("calm-piped")))
+        return rdd_pipe(rdd_map(numbers, WITH(work)), "cat");
     return rdd_map(numbers, WITH(work));
 }
 
