@@ -313,6 +313,8 @@ static bool check_request(call *c)
         return refuse(c, "the method is no word of HTTP"), false;
     if (r->body.size && !strcmp(c->method, "HEAD"))
         return refuse(c, "a HEAD request has no body (give it another method)"), false;
+    if (r->header_count && !r->headers)
+        return refuse(c, "headers is NULL, but header_count is %zu", r->header_count), false;
     for (size_t i = 0; i < r->header_count; i++) {
         problem = http_header_problem(r->headers[i]);
         if (problem)

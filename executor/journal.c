@@ -228,7 +228,7 @@ static int hash_request(const rdd_http_request *q, journal_call *c, rdd_error *e
     buf_sized(b, q->url.data, q->url.size);
     put_text(b, q->body);
     buf_sized(b, q->idempotency_key.data, q->idempotency_key.size);
-    for (size_t i = 0; i < q->header_count; i++)
+    for (size_t i = 0; q->headers && i < q->header_count; i++)
         buf_sized(b, q->headers[i].data, q->headers[i].size);
     if (b->failed)
         return error_set_memory(err, "looking into the journal of calls");

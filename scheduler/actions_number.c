@@ -193,9 +193,13 @@ static int run_histogram(rdd *r, const double *edges, size_t buckets, int64_t *r
 int(rdd_histogram)(rdd *r, const double *edges, size_t buckets, int64_t *ret_counts,
                    rdd_action_options options)
 {
-    memset(ret_counts, 0, buckets * sizeof *ret_counts);
+    if (ret_counts)
+        memset(ret_counts, 0, buckets * sizeof *ret_counts);
     if (!must_be_numbers(r, "rdd_histogram", options.site_))
         return RDD_E_TYPE;
+    if (!edges || !ret_counts)
+        return action_fail(r->ctx, RDD_E_USAGE, "rdd_histogram", options.site_,
+                           "%s is NULL", edges ? "ret_counts" : "edges");
     bool ok = buckets >= 1 && buckets <= 1000000;
     for (size_t i = 0; ok && i < buckets; i++)
         ok = edges[i] < edges[i + 1];
@@ -208,10 +212,15 @@ int(rdd_histogram)(rdd *r, const double *edges, size_t buckets, int64_t *ret_cou
 int(rdd_histogram_even)(rdd *r, size_t buckets, double *ret_edges, int64_t *ret_counts,
                         rdd_action_options options)
 {
-    memset(ret_counts, 0, buckets * sizeof *ret_counts);
-    memset(ret_edges, 0, (buckets + 1) * sizeof *ret_edges);
+    if (ret_counts)
+        memset(ret_counts, 0, buckets * sizeof *ret_counts);
+    if (ret_edges)
+        memset(ret_edges, 0, (buckets + 1) * sizeof *ret_edges);
     if (!must_be_numbers(r, "rdd_histogram_even", options.site_))
         return RDD_E_TYPE;
+    if (!ret_edges || !ret_counts)
+        return action_fail(r->ctx, RDD_E_USAGE, "rdd_histogram_even", options.site_,
+                           "%s is NULL", ret_edges ? "ret_counts" : "ret_edges");
     if (buckets < 1 || buckets > 1000000)
         return action_fail(r->ctx, RDD_E_USAGE, "rdd_histogram_even", options.site_,
                            "give 1 to 1000000 buckets");

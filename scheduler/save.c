@@ -60,6 +60,9 @@ int saving_open(saving *ret, action_kind kind, const rdd_type *type, const char 
     int code = check_type(kind, type, err);
     if (code == 0 && kind == ACTION_SAVE_CSV)
         code = csv_dialect_resolve(&dialect, err);
+    if (code == 0 && options->last_column_count && !options->last_columns)
+        code = error_set(err, RDD_E_USAGE, ".last_columns is NULL, but .last_column_count is %zu",
+                         options->last_column_count);
     if (code < 0)
         return code;
     saving s = SAVING_NONE;

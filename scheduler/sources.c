@@ -66,6 +66,9 @@ rdd *(rdd_parallelize)(rdd_context *ctx, const rdd_type *type, const void *items
     rdd_error err;
     if (type_check(type, &err) < 0)
         return lineage_error(ctx, err.code, "rdd_parallelize", options.site_, "%s", err.message);
+    if (count && !items)
+        return lineage_error(ctx, RDD_E_USAGE, "rdd_parallelize", options.site_,
+                             "items is NULL, but count is %zu", count);
     rdd *r = context_node(ctx, NODE_ITEMS, type, options.site_, options.name);
     if (!r)
         return NULL;
@@ -153,6 +156,8 @@ static int place_file(rdd_context *ctx, arena *a, input_file *file, rdd_error *e
 /* All files of a source, in order. */
 static int expand(rdd_context *ctx, const file_source *source, arena *a, buf *files, rdd_error *err)
 {
+    if (source->more_count && !source->more)
+        return error_set(err, RDD_E_USAGE, ".more is NULL, but .more_count is %zu", source->more_count);
     for (size_t i = 0; i <= source->more_count; i++) {
         const char *path = i ? source->more[i - 1] : source->path;
         input_file *found, one;

@@ -343,10 +343,15 @@ rdd *(rdd_sample)(rdd *r, double fraction, rdd_options options)
 
 int(rdd_random_split)(rdd *r, const double *weights, size_t count, rdd **ret, rdd_options options)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; ret && i < count; i++)
         ret[i] = NULL;
     if (!r)
         return RDD_E_USAGE;
+    if (count && (!weights || !ret)) {
+        lineage_error(r->ctx, RDD_E_USAGE, "rdd_random_split", options.site_,
+                      "%s is NULL, but count is %zu", weights ? "ret" : "weights", count);
+        return RDD_E_USAGE;
+    }
     double sum = 0;
     for (size_t i = 0; i < count; i++)
         sum = weights[i] >= 0 ? sum + weights[i] : NAN;

@@ -306,6 +306,34 @@ CASE_ONCE(refused)
     EXPECT("rdd_histogram (%s): give 1 to 1000000 buckets and rising edges", site);
 }
 
+CASE_ONCE(null_refused)
+{
+    rdd_context *ctx = oracle.ctx; /* NULL with --oracle: then nothing is done */
+    const double *none = NULL;
+    double edges[] = { 0, 1 };
+    int64_t counts[1];
+    rdd *parts[1];
+    rdd *n = rdd_range(ctx, 0, 9);
+    REFUSED(rdd_parallelize(ctx, int64_t, NULL, 3));
+    EXPECT("rdd_parallelize (%s): items is NULL, but count is 3", site);
+    REFUSED(rdd_text_file(ctx, "/dev/null", .more_count = 1));
+    EXPECT("rdd_text_file (%s): .more is NULL, but .more_count is 1", site);
+    REFUSED(rdd_csv(ctx, "/dev/null", .more_count = 2));
+    EXPECT("rdd_csv (%s): .more is NULL, but .more_count is 2", site);
+    REFUSED(rdd_random_split(n, none, 1, parts));
+    EXPECT("rdd_random_split (%s): weights is NULL, but count is 1", site);
+    REFUSED(rdd_random_split(n, edges, 2, NULL));
+    EXPECT("rdd_random_split (%s): ret is NULL, but count is 2", site);
+    REFUSED(rdd_histogram(n, none, 1, counts));
+    EXPECT("rdd_histogram (%s): edges is NULL", site);
+    REFUSED(rdd_histogram(n, edges, 1, NULL));
+    EXPECT("rdd_histogram (%s): ret_counts is NULL", site);
+    REFUSED(rdd_histogram_even(n, 1, NULL, counts));
+    EXPECT("rdd_histogram_even (%s): ret_edges is NULL", site);
+    REFUSED(rdd_save_csv(rdd_empty(ctx, rdd_row), "/nonexistent/x", .last_column_count = 1));
+    EXPECT("save_csv (%s): .last_columns is NULL, but .last_column_count is 1", site);
+}
+
 /* Nothing is done on NULL, and no error comes of it: the first one stays the only one. */
 CASE_ONCE(null_goes_through)
 {

@@ -254,6 +254,11 @@ static void nothing_is_injected(void **state)
                                  .method = RDD_STR("GET / HTTP/1.1\r\nX:") };
     assert_int_equal(fixture_send(&f, &request), 0);
     assert_response(&f, 0, 0, "the method is no word of HTTP");
+    request.method = RDD_STR("GET");
+    request.header_count = 1;
+    assert_int_equal(fixture_send(&f, &request), 0);
+    assert_response(&f, 0, 0, "headers is NULL, but header_count is 1");
+    request.header_count = 0;
     request.method = RDD_STR("head");
     request.body = RDD_STR("x");
     assert_int_equal(fixture_send(&f, &request), 0);
