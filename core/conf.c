@@ -291,7 +291,7 @@ static const char *kind_help(const conf_key *key, char *text, size_t size)
                  (long long)key->least);
         return text;
     case CONF_BUDGET: return "a count such as 10, or a percentage such as 5%";
-    case CONF_RATE: return "a rate with its unit such as 50/s, 100/m or 9/h";
+    case CONF_RATE: return "a rate of more than 0 with its unit such as 50/s, 100/m or 9/h";
     case CONF_CHOICE:
         snprintf(text, size, "one of %s", key->choices);
         return text;

@@ -134,8 +134,8 @@ static bool set_options(rdd *node, const char *call, const rdd_options *options)
 bool http_options_valid(const rdd_http_options *h, char *message, size_t size)
 {
     if (h->rate && *h->rate && !conf_parse_rate(h->rate, NULL)) {
-        snprintf(message, size, ".http.rate = \"%.60s\": give a rate with its unit, such as 50/s, 100/m "
-                                "or 9/h",
+        snprintf(message, size, ".http.rate = \"%.60s\": give a rate of more than 0 with its unit, such "
+                                "as 50/s, 100/m or 9/h",
                  h->rate);
         return false;
     }

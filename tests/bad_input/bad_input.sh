@@ -459,7 +459,7 @@ case_malformed_options()
 --master ssh://n1,n1|n1
 --conf nonsense=1|--conf nonsense: there is no such setting
 --conf http.rat=50/s|did you mean http.rate?
---conf http.rate=50|--conf http.rate=50: give a rate with its unit such as 50/s
+--conf http.rate=50|--conf http.rate=50: give a rate of more than 0 with its unit such as 50/s
 --conf http.max_errors=5%%|give a count such as 10, or a percentage such as 5%
 --conf task.attempts_max=0|--conf task.attempts_max=0: give a whole number of at least 1
 --conf task.attempts_max=x|--conf task.attempts_max=x: give a whole number

@@ -388,6 +388,8 @@ case_usage()
     one_line 'more.csv'
     run 2 "$api_call" in.csv out.csv --url http://127.0.0.1:1/ --rate 50
     one_line '"50"' 'unit' '50/s'
+    run 2 "$api_call" in.csv out.csv --url http://127.0.0.1:1/ --rate 0/s
+    one_line '"0/s"' 'more than 0'
     run 2 "$api_call" in.csv out.csv --url http://127.0.0.1:1/ --max-errors many
     one_line '"many"' '5%'
     local option value

@@ -166,7 +166,8 @@ static void refused(void **state)
     refused_with("task.budget=1", "at least 65536 bytes");
     refused_with("task.budget=lots", "a size such as");
     refused_with("http.timeout=30", "a time with its unit");
-    refused_with("http.rate=50", "a rate with its unit");
+    refused_with("http.rate=50", "a rate of more than 0 with its unit");
+    refused_with("http.rate=0/s", "a rate of more than 0 with its unit");
     refused_with("http.max_errors=101%", "a count such as 10, or a percentage");
     refused_with("csv.ragged=", "one of fail|pad|skip");
     refused_with("csv.ragged=pa", "one of fail|pad|skip");
