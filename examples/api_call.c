@@ -197,9 +197,15 @@ static double number_of(const char *option, const char *text, double least, doub
 /* Better one error now than one for each row. */
 static const char *header_of(const char *value)
 {
-    size_t name = strcspn(value, ": \t");
-    if (!name || value[name] != ':')
-        usage_error("--header %s: give it as 'Name: value'", value);
+    size_t name = strcspn(value, ": \t"), line = 0;
+    while (value[line] == '\t' || ((unsigned char)value[line] >= ' ' && value[line] != 127))
+        line++;
+    if (!name || value[name] != ':' || value[line]) {
+        char shown[200];
+        snprintf(shown, sizeof shown, "%.*s%s", line > 150 ? 150 : (int)line, value,
+                 value[line] ? "…" : "");
+        usage_error("--header %s: give it as 'Name: value', on one line", shown);
+    }
     return value;
 }
 

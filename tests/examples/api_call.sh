@@ -372,6 +372,8 @@ case_usage()
     echo before >out.csv
     run 2 "$api_call" in.csv out.csv --url http://127.0.0.1:1/ --header Accept
     one_line "--header Accept: give it as 'Name: value'"
+    run 2 "$api_call" in.csv out.csv --url http://127.0.0.1:1/ --header $'A: b\r\nC: d'
+    one_line "--header A: b…: give it as 'Name: value', on one line"
     run 2 "$api_call" in.csv out.csv --url http://127.0.0.1:1/ --method 'G ET'
     one_line '--method G ET: give one word'
     run 2 "$api_call" in.csv out.csv --url http://127.0.0.1:1/ --body '{x}' --method head
