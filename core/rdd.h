@@ -897,7 +897,8 @@ RDD_PUBLIC int rdd_finish(rdd_context *ctx);
  * as handled. From any thread. */
 RDD_PUBLIC bool rdd_take_error(rdd_context *ctx, rdd_error *ret);
 
-/* Reports a failure of the program's own: rdd_finish() prints it and returns `status`. */
+/* Reports a failure of the program's own, as one of an action: if it is the first, rdd_finish() prints it
+ * and returns `status`. */
 RDD_PUBLIC void rdd_report(rdd_context *ctx, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -169,11 +169,12 @@ int rdd_finish(rdd_context *ctx)
         fprintf(stderr, "%s: %s\n", ctx->program, err.message);
     else if (incomplete)
         context_fail(ctx, &err);
-    int status = ctx->status;
+    int status = 0;
     if (atomic_load(&ctx->interrupted)) {
         status = interrupt_status();
     } else if (ctx->has_error) {
         fprintf(stderr, "%s: %s\n", ctx->program, ctx->error.message);
+        status = ctx->status;
         if (!status)
             status = ctx->error.code == RDD_E_USAGE || ctx->error.code == RDD_E_TYPE ? 2 : 1;
     }
@@ -183,15 +184,22 @@ int rdd_finish(rdd_context *ctx)
 
 /* ---- errors --------------------------------------------------------------------------------- */
 
-int context_fail(rdd_context *ctx, const rdd_error *err)
+/* The first error and its status are one: a later one changes neither. */
+static void keep_error(rdd_context *ctx, const rdd_error *err, int status)
 {
     ASSERT(err->code < 0);
     pthread_mutex_lock(&ctx->mutex);
     if (!ctx->has_error) {
         ctx->error = *err;
+        ctx->status = status;
         ctx->has_error = true;
     }
     pthread_mutex_unlock(&ctx->mutex);
+}
+
+int context_fail(rdd_context *ctx, const rdd_error *err)
+{
+    keep_error(ctx, err, 0);
     return err->code;
 }
 
@@ -215,11 +223,7 @@ void rdd_report(rdd_context *ctx, int status, const char *format, ...)
     va_end(args);
     rdd_error err;
     error_set(&err, RDD_E_USER, "%s", message);
-    context_fail(ctx, &err);
-    pthread_mutex_lock(&ctx->mutex);
-    if (status > ctx->status)
-        ctx->status = status;
-    pthread_mutex_unlock(&ctx->mutex);
+    keep_error(ctx, &err, status);
 }
 
 /* ---- memory --------------------------------------------------------------------------------- */

@@ -58,7 +58,7 @@ struct rdd_context {
     kept_result *results;
     rdd_error error;
     bool has_error;
-    int status;          /* what rdd_finish gives, if worse than what the errors say */
+    int status;          /* of rdd_report, if the error is one of those; otherwise 0 */
     named_count *counts; /* by name */
     struct driver *driver; /* made at the first action */
     struct rdd_local_iterator *iterators; /* not closed yet */

@@ -417,6 +417,25 @@ static void settings_of_a_master_that_is_not_used(void **state)
     end(ctx);
 }
 
+/* The status is that of the message that is printed. */
+static void the_first_failure_gives_the_status(void **state)
+{
+    (void)state;
+    rdd_context *ctx = begin(NULL);
+    rdd_report(ctx, 3, "the first");
+    rdd_report(ctx, 4, "the second");
+    assert_int_equal(rdd_finish(ctx), 3);
+    ctx = begin(NULL);
+    rdd_report(ctx, 4, "one that is taken");
+    expect_error(ctx, RDD_E_USER, "one that is taken");
+    rdd_report(ctx, 3, "the first since");
+    assert_int_equal(rdd_finish(ctx), 3);
+    ctx = begin(NULL);
+    assert_null(rdd_range(ctx, 0, 9, .partitions = -1));
+    rdd_report(ctx, 5, "the second");
+    assert_int_equal(rdd_finish(ctx), 2);
+}
+
 static void nothing_at_all(void **state)
 {
     (void)state;
@@ -656,6 +675,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_iterator_of_another_type),
         cmocka_unit_test(settings_end_with_their_context),
         cmocka_unit_test(settings_of_a_master_that_is_not_used),
+        cmocka_unit_test(the_first_failure_gives_the_status),
         cmocka_unit_test(nothing_at_all),
         cmocka_unit_test(jobs_of_several_threads),
         cmocka_unit_test(calls_after_cancelled_ones),
