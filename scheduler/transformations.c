@@ -211,9 +211,15 @@ rdd *(rdd_glom)(const rdd_type *list, rdd *r, rdd_options options)
 {
     if (!r)
         return NULL;
-    if (list->kind != RDD_KIND_LIST || !type_equal(list->item, r->type))
-        return type_error(r, "rdd_glom", options.site_, list->name,
-                          list->kind == RDD_KIND_LIST ? list->item : list);
+    if (list->kind != RDD_KIND_LIST || !type_equal(list->item, r->type)) {
+        CLEANUP(buf_release) buf a = { 0 };
+        CLEANUP(buf_release) buf b = { 0 };
+        CLEANUP(buf_release) buf c = { 0 };
+        return lineage_error(r->ctx, RDD_E_TYPE, "rdd_glom", options.site_,
+                             "the result is lists of %s (from %s), but the type given is %s; make it "
+                             "with RDD_LIST",
+                             described(r->type, &a), origin(r, &b), described(list, &c));
+    }
     return unary(r, NODE_GLOM, list, "rdd_glom", &options, NULL, (rdd_str){ 0, NULL });
 }
 
@@ -439,7 +445,12 @@ rdd *(rdd_union)(rdd *a, rdd *b, rdd_options options)
         return NULL;
     if (!type_equal(a->type, b->type)) {
         CLEANUP(buf_release) buf x = { 0 };
-        return type_error(b, "rdd_union", options.site_, origin(a, &x), a->type);
+        CLEANUP(buf_release) buf x_type = { 0 };
+        CLEANUP(buf_release) buf y = { 0 };
+        CLEANUP(buf_release) buf y_type = { 0 };
+        return lineage_error(a->ctx, RDD_E_TYPE, "rdd_union", options.site_,
+                             "%s gives %s and %s gives %s; both must give the same", origin(a, &x),
+                             described(a->type, &x_type), origin(b, &y), described(b->type, &y_type));
     }
     rdd *node = binary(a, b, NODE_UNION, a->type, "rdd_union", &options);
     if (!node)

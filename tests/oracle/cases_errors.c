@@ -279,6 +279,16 @@ CASE_ONCE(refused)
     REFUSED(rdd_zip(str_int, n, n));
     EXPECT("rdd_zip (%s): the result is pairs of int64_t and int64_t (from range (%s)), but the type "
            "given is str_int{key: rdd_str, value: int64_t}; make it with RDD_PAIR", site, of);
+    rdd *none = SITED_CALL(at, rdd_empty(ctx, rdd_str));
+    REFUSED(rdd_union(n, none));
+    EXPECT("rdd_union (%s): range (%s) gives int64_t and empty (%s) gives rdd_str; both must give the same",
+           site, of, at);
+    REFUSED(rdd_glom(int_int, n));
+    EXPECT("rdd_glom (%s): the result is lists of int64_t (from range (%s)), but the type given is "
+           "int_int{key: int64_t, value: int64_t}; make it with RDD_LIST", site, of);
+    REFUSED(rdd_glom(ints, none));
+    EXPECT("rdd_glom (%s): the result is lists of rdd_str (from empty (%s)), but the type given is "
+           "ints[int64_t]; make it with RDD_LIST", site, at);
     REFUSED(rdd_keys(n));
     EXPECT("rdd_keys (%s): wants pairs (RDD_PAIR), but range (%s) gives int64_t", site, of);
     REFUSED(rdd_pipe(n, "cat"));
