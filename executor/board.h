@@ -1,4 +1,5 @@
-/* board.h: what a worker and its supervisor both map: the crash report, and what each slot runs.
+/* board.h: what a worker and its supervisor both map: the crash report, why the worker ended itself, and
+ * what each slot runs.
  *
  * The worker writes, the supervisor reads, also when the worker is dead. A worker runs user
  * code, so its supervisor believes nothing here without a check.
@@ -12,8 +13,12 @@ typedef struct board_slot {
     _Alignas(64) slot_state state; /* no two slots share a cache line */
 } board_slot;
 
+enum { BOARD_REASON_SIZE = 256 };
+
 typedef struct board {
     crash_report crash;
+    _Atomic uint32_t reason_given;
+    char reason[BOARD_REASON_SIZE];
     board_slot slots[];
 } board;
 

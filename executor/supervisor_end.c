@@ -34,6 +34,17 @@ static bool has_task(const worker *w, task_id id)
     return false;
 }
 
+/* Why it ended itself. Nobody else may have written there, but it runs user code. */
+static void describe_reason(const board *b, char *text, size_t size)
+{
+    char reason[BOARD_REASON_SIZE] = "";
+    memcpy(reason, b->reason, sizeof reason - 1);
+    for (char *c = reason; *c; c++)
+        if ((unsigned char)*c < ' ')
+            *c = ' ';
+    snprintf(text, size, "worker ended: %s", reason);
+}
+
 /* What the wait status says, without a report from inside. */
 static void describe_status(const worker_end *end, char *text, size_t size)
 {
@@ -105,12 +116,16 @@ static void look_at(supervisor *s, worker *w, const worker_end *end, verdict *v)
                  w->kill_reason.message);
         return;
     }
-    char what[256], place[300] = "";
-    describe_status(end, what, sizeof what);
+    char what[BOARD_REASON_SIZE + 32], place[300] = "";
+    bool told = atomic_load(&w->board->reason_given) && WIFEXITED(end->wait_status);
+    if (told)
+        describe_reason(w->board, what, sizeof what);
+    else
+        describe_status(end, what, sizeof what);
     v->charged = v->running_count == 1 && !w->cancel_kill;
     if (v->charged)
         describe_only_slot(s, w, place, sizeof place);
-    bool began = w->ready || v->running_count; /* its greeting may not have left any more */
+    bool began = told || w->ready || v->running_count; /* its greeting may not have left any more */
     snprintf(v->text, sizeof v->text, "%s%s%s", what, place,
              began ? "" : " before it was ready (rdd_init must come first in main)");
 }

@@ -46,11 +46,12 @@ typedef struct talker {
     bool cancelling, leaving;
 } talker;
 
+static board *own_board; /* once it is mapped */
+
 /* What a supervisor never sends: nothing to be saved here. */
 static _Noreturn void give_up(const char *why)
 {
-    fprintf(stderr, "rdd: a worker ends: %s\n", why);
-    _exit(3);
+    worker_give_up(own_board, why);
 }
 
 /* -- Frames ------------------------------------------------------------------------------------ */
@@ -403,7 +404,7 @@ static void open_board(talker *t, int fd)
     void *at = mmap(NULL, t->board_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED)
         give_up("it cannot map its board");
-    t->board = at;
+    t->board = own_board = at;
     close(fd);
 }
 

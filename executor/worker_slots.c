@@ -52,6 +52,7 @@ typedef struct ready_result {
 
 struct worker_slots {
     slot *slots;
+    board *board;
     uint32_t count, started;
     uint32_t serial;
     int wake_fd;
@@ -418,6 +419,18 @@ static bool take_task_locked(worker_slots *w, slot *s, queued_task *ret)
     return true;
 }
 
+void worker_give_up(board *b, const char *why)
+{
+    if (!b)
+        fprintf(stderr, "rdd: a worker ends: %s\n", why);
+    else if (!atomic_exchange(&b->reason_given, 1))
+        snprintf(b->reason, sizeof b->reason, "%s", why);
+    else
+        for (;;)
+            pause(); /* another thread is about to end it */
+    _exit(3);
+}
+
 /* A slot that cannot begin ends the worker. */
 static void enter_slot(slot *s)
 {
@@ -431,8 +444,7 @@ static void enter_slot(slot *s)
         runner_set_files(s->runner, s->all->files);
         return;
     }
-    fprintf(stderr, "rdd: a worker ends: %s\n", err.message);
-    _exit(3);
+    worker_give_up(s->all->board, err.message);
 }
 
 static void run_tasks(slot *s)
@@ -526,8 +538,8 @@ int worker_slots_new(worker_slots **ret, uint32_t count, uint32_t serial, board 
         free(slots);
         return error_set_memory(err, "starting slots");
     }
-    *w = (worker_slots){ .slots = slots, .count = count, .serial = serial, .wake_fd = wake_fd,
-                         .files = files, .taker_sleeps = true };
+    *w = (worker_slots){ .slots = slots, .board = b, .count = count, .serial = serial,
+                         .wake_fd = wake_fd, .files = files, .taker_sleeps = true };
     w->ready_batch = (batch){ .out = &w->ready, .type = FRAME_OUTCOMES };
     pthread_mutex_init(&w->mutex, NULL);
     pthread_cond_init(&w->work, NULL);

@@ -13,6 +13,9 @@
 
 typedef struct worker_slots worker_slots;
 
+/* Ends this process, for a reason that its supervisor reads; stderr has it without a board. */
+_Noreturn void worker_give_up(board *b, const char *why);
+
 /* Starts `count` threads; `wake_fd` is an eventfd that the talking thread polls. `files` outlives
  * them; NULL where the driver's files can be opened. */
 int worker_slots_new(worker_slots **ret, uint32_t count, uint32_t serial, board *b, int wake_fd,

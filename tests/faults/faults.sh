@@ -126,6 +126,16 @@ case_crash_on_threads()
     one_line 'rdd: pthread_exit() was called in map work (tests/faults/faulty.c:' 'partition 1'
 }
 
+# Their stacks are larger than that. The cause is said, and nothing about rdd_init.
+case_workers_without_threads()
+{
+    mkdir signs
+    run 1 bash -c 'ulimit -v 60000; exec "$@"' - "$faulty" calm signs --master "$cluster"
+    tail -n 1 "$err" >last
+    says last "worker ended: a slot's thread could not be started: "
+    not grep rdd_init "$err"
+}
+
 # As Python's subprocess can start it: nobody could wait for a child.
 case_ignored_children()
 {

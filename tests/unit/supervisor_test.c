@@ -226,6 +226,25 @@ static void workers_of_no_use_end_the_executor(void **state)
     sim_end(&m);
 }
 
+/* The hint at rdd_init is for those of which nobody knows why they ended. */
+static void a_worker_says_why_it_ends(void **state)
+{
+    (void)state;
+    sim m;
+    sim_begin(&m, 1, 0);
+    for (int i = 0; i < 4; i++) {
+        board *b = m.workers[0].board;
+        snprintf(b->reason, sizeof b->reason, "no\nthreads");
+        b->reason_given = 1;
+        worker_die(&m, 0, EXITED_3);
+        sim_settle(&m);
+        sim_pass(&m, NS_PER_S);
+    }
+    assert_true(m.exited);
+    expect_failed(&m, "4 workers in a row were of no use; the last one: worker ended: no threads");
+    sim_end(&m);
+}
+
 /* -- Workers that make no sense ---------------------------------------------------------------- */
 
 static void expect_killed_and_lost(sim *m, const char *text)
@@ -579,6 +598,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_outcome_that_was_written_before_the_end_counts),
         cmocka_unit_test(the_kernel_s_killer_is_named),
         cmocka_unit_test(workers_of_no_use_end_the_executor),
+        cmocka_unit_test(a_worker_says_why_it_ends),
         cmocka_unit_test(a_worker_that_makes_no_sense_is_replaced),
         cmocka_unit_test(bytes_past_their_credit_are_refused),
         cmocka_unit_test(a_closed_channel_is_given_a_moment),
