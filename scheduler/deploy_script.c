@@ -3,13 +3,13 @@
 #include "deploy.h"
 
 /* Before anything else: what this start is, told apart from an echo of this very text by its nonce
- * in two halves. */
+ * in two halves. Who spoke to a driver that is gone leaves nothing behind (PIPE). */
 static const char WORDS[] =
     "say() { echo \"$n $*\"; }; "
     "die() { trap : 0; say fail \"$@\"; sweep; exit 9; }; "
     "sweep() { calm; [ -z \"$t\" ] || rm -rf \"$t\"; [ -z \"$c\" ] || rm -f \"$c\"; }; "
     "first() { echo \"$o\" | { read -r q && echo \"$q\"; }; }; "
-    "t=; c=; v=; why=; "
+    "t=; c=; v=; why=; trap sweep 0; trap \"exit 9\" HUP INT TERM PIPE; "
     "k=$(umask); umask 077; unset LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT LD_DEBUG; "
     "u=$(uname -snm) || die tool uname; set -- $u; u=$2; "
     "[ \"$1 $3\" = \"$m\" ] || die machine \"$1 $3\"; ";
@@ -23,7 +23,7 @@ static const char WATCH[] =
     "calm() { [ -z \"$v\" ] || { mine $v && kill -9 $v; wait $v; } 2>/dev/null; v=; }; "
     "below() { for e in /proc/[0-9]*/stat; do read -r o q q p q <$e && "
     "[ \"$p\" = $1 ] && [ \"$o\" != \"$z\" ] && echo $o; done; }; "
-    "watch() { trap - 0 HUP INT TERM; read -r z q </proc/self/stat; l=; i=0; "
+    "watch() { trap - 0 HUP INT TERM PIPE; read -r z q </proc/self/stat; l=; i=0; "
     "while sleep 1 && mine self; do i=$((i+1)); q=$(ls -ln \"$t\"); "
     "[ \"$q\" = \"$l\" ] || { l=$q; i=0; }; [ $i -lt $s ] || "
     "{ mine self && kill $$; for q in $(below $$); do kill $(below $q) $q; done; }; done; }; ";
@@ -44,9 +44,9 @@ static const char CLAIM[] =
 
 static const char START[] =
     "start() { b=$d/bundles/$h; i=; for q in \"$b\"/*; do i=$i:$q; done; "
-    "calm; trap - 0; umask $k; cd /; "
+    "calm; umask $k; cd /; "
     "export RDD_CACHE=\"$d\" RDD_START=$n RDD_BUNDLE=$h RDD_WORK=\"${w:-$d/work}\" "
-    "RDD_FILES=\"${f:+$d/bundles/$f}\"; say start \"$d\"; ";
+    "RDD_FILES=\"${f:+$d/bundles/$f}\"; say start \"$d\"; trap - 0; ";
 
 static const char THROUGH_LOADER[] =
     "exec \"$b/" BUNDLE_LOADER "\" --inhibit-cache --inhibit-rpath \"$i\" --library-path \"$b\" "
@@ -78,7 +78,6 @@ static const char PREPARE[] =
     "\"$t/x\" 2>/dev/null || "
     "{ drop; why=\"$why $d: nothing can be executed there (noexec?);\"; return 1; }; "
     "rm \"$t/x\"; }; "
-    "trap sweep 0; trap \"exit 9\" HUP INT TERM; "
     "prepare \"$x\" || prepare \"/var/tmp/rdd-$y\" || prepare \"/dev/shm/rdd-$y\" || "
     "die directory \"$why\"; ";
 
@@ -110,8 +109,8 @@ void deploy_script_write(buf *b, const deploy_script *s)
     buf_format(b, "n=%.8s; n=${n}%s; m=\"%s\"; h=%s; f=%s; a=\"%s\"; w=\"%s\"; r=%d; s=%u; ", s->nonce,
                s->nonce + 8, s->machine, s->program, s->files ? s->files : "", s->argv0,
                s->workdir ? s->workdir : "", s->reinstall, s->silence_s);
-    buf_text(b, WORDS);
     buf_text(b, WATCH);
+    buf_text(b, WORDS);
     buf_text(b, PLACES);
     buf_text(b, CLAIM);
     buf_text(b, START);

@@ -49,10 +49,10 @@ case_list()
 n07
 n08
 [::1]:22
-2/: workdir=/scratch
+2/:
 n9 identity="/my keys/k" jump="a,b@b:22" address=10.0.0.9'
     printf '# mine\nn9 identity="/my keys/k" jump="a,b@b:22" address=10.0.0.9\n' >more
-    run 0 "$rdd" hosts list '4/ada@n1:2222,n[07-08]' ssh://[::1]:22 ': slots=2 workdir=/scratch' @more
+    run 0 "$rdd" hosts list '4/ada@n1:2222,n[07-08]' ssh://[::1]:22 ': slots=2' @more
     prints "$expected"
     cp "$out" all
     run 0 "$rdd" hosts list @all
