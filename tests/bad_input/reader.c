@@ -41,6 +41,8 @@ int main(int argc, char **argv)
         return rdd_finish(ctx);
     }
     rdd *all = read_source(ctx, argv[1], argv[2]);
+    if (!all)
+        return rdd_finish(ctx);
     if (argc == 3) {
         long long count = (long long)rdd_count(all);
         rdd_error err;
