@@ -1379,8 +1379,10 @@ typedef struct rdd_save_options {
     bool parts;     /* a directory with one file for each partition, and _SUCCESS at the end */
     bool no_header; /* CSV */
     char delimiter; /* CSV; default , */
-    const char *const *last_columns; /* CSV of rows: columns that stand at the end, in this order, */
-    size_t last_column_count;        /* wherever they first appeared */
+    const char *const *last_columns; /* CSV of rows: columns that stand at the end, in this order */
+    size_t last_column_count;
+    const char *const *first_columns; /* the same for the beginning; see below */
+    size_t first_column_count;
 } rdd_save_options;
 
 /* Save to one file, or, with .parts or a path that ends in '/', to a directory. A name that ends in
@@ -1392,6 +1394,10 @@ typedef struct rdd_save_options {
  * Text with a line end inside comes out as two lines, a missing text as an empty one. CSV is quoted
  * as RFC 4180 has it, and only where needed; no value and an empty text are both an empty cell. A
  * name that a row has twice is two columns of that name, and a line on standard error says so.
+ * .first_columns and .last_columns of rows are columns of the output also when no row has them; the
+ * others stand between. Without them the columns of no rows are not known: the file is then empty, which
+ * rdd_csv() does not take. To keep the header of a table of which nothing may be left, name its columns.
+ *
  * .overwrite replaces an output at once, by a rename, and a directory only when it holds nothing but
  * part files. A device or a named pipe is written to. */
 RDD_PUBLIC int rdd_save_text(rdd *r, const char *path, rdd_save_options options);

@@ -154,6 +154,8 @@ typedef struct settings {
     const char *journal;
     bool resume;
     rdd_http_options http;
+    const char **columns; /* of the input */
+    size_t column_count;
 } settings;
 
 static const char USAGE[] =
@@ -288,43 +290,72 @@ static void parse(settings *s, int argc, char **argv)
     s->env.headers.items = s->headers;
 }
 
-static const char *names_of(rdd_row row, char *text, size_t size)
+static const char *names_of(const settings *s, char *text, size_t size)
 {
     size_t used = 0;
     text[0] = 0;
-    for (size_t i = 0; i < row.count && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s'%.*s'", i ? ", " : "",
-                                 (int)(row.items[i].name.size > 60 ? 60 : row.items[i].name.size),
-                                 row.items[i].name.data);
+    for (size_t i = 0; i < s->column_count && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s'%.60s'", i ? ", " : "", s->columns[i]);
     return text;
 }
 
+static bool has_column(const settings *s, rdd_str name)
+{
+    size_t i = 0;
+    while (i < s->column_count && !rdd_str_equal(rdd_str_of(s->columns[i]), name))
+        i++;
+    return i < s->column_count;
+}
+
 /* Every {column} must be there: better one error now than one for each row. */
-static bool check_template(rdd_context *ctx, const char *option, rdd_str template, rdd_row row)
+static bool check_template(rdd_context *ctx, const char *option, rdd_str template, const settings *s)
 {
     rdd_str piece;
     for (bool is_column; next_piece(&template, &piece, &is_column);)
-        if (is_column && !cell_of(row, piece).data) {
+        if (is_column && !has_column(s, piece)) {
             char names[300];
             rdd_report(ctx, 2, "%s: the input has no column '%.*s'; it has: %s", option, (int)piece.size,
-                       piece.data, names_of(row, names, sizeof names));
+                       piece.data, names_of(s, names, sizeof names));
             return false;
         }
     return true;
 }
 
-static bool check_columns(rdd_context *ctx, const settings *s, rdd *rows)
+/* The input's columns are those of its first row; without rows the header, read as one, has them. */
+static bool find_columns(rdd_context *ctx, settings *s, rdd *rows)
 {
     size_t count;
-    const rdd_row *first = rdd_take(rows, rdd_row, 1, &count, .name = "look at the columns");
-    if (!first || !count)
-        return first;
-    if (!s->env.url.size && !rdd_row_get(*first, "id").data) {
+    const rdd_row *row = rdd_take(rows, rdd_row, 1, &count, .name = "look at the columns");
+    bool is_header = row && !count;
+    if (is_header)
+        row = rdd_take(rdd_csv(ctx, s->input, .no_header = true), rdd_row, 1, &count,
+                       .name = "look at the header");
+    if (!row || !count)
+        return row;
+    s->columns = calloc(row->count, sizeof *s->columns);
+    for (; s->columns && s->column_count < row->count; s->column_count++) {
+        rdd_cell cell = row->items[s->column_count];
+        rdd_str name = is_header ? cell.text : cell.name;
+        if (!(s->columns[s->column_count] = strndup(name.data, name.size)))
+            break;
+    }
+    if (s->column_count == row->count)
+        return true;
+    rdd_report(ctx, 1, "out of memory for the names of %zu columns", row->count);
+    return false;
+}
+
+static bool check_columns(rdd_context *ctx, settings *s, rdd *rows)
+{
+    if (!find_columns(ctx, s, rows))
+        return false;
+    if (!s->column_count) /* an input without a file, say: nothing will be called */
+        return true;
+    if (!s->env.url.size && !has_column(s, RDD_STR("id"))) {
         rdd_report(ctx, 2, "the input has no column 'id' to be the URL; give --url TEMPLATE");
         return false;
     }
-    return check_template(ctx, "--url", s->env.url, *first) &&
-           check_template(ctx, "--body", s->env.body, *first);
+    return check_template(ctx, "--url", s->env.url, s) && check_template(ctx, "--body", s->env.body, s);
 }
 
 static void print_cause(void *arg, const char *name, int64_t count)
@@ -377,7 +408,7 @@ static void say_how_to_resume(const settings *s)
 int main(int argc, char **argv)
 {
     rdd_context *ctx = rdd_init(&argc, argv);
-    settings s = { .concurrency = 16 };
+    static settings s = { .concurrency = 16 };
     parse(&s, argc, argv);
     if (!choose_journal(ctx, &s))
         return rdd_finish(ctx);
@@ -392,6 +423,7 @@ int main(int argc, char **argv)
                            .concurrency = s.concurrency, .http = s.http);
     static const char *const LAST[] = { "_status", "_error", "_attempts" };
     int saved = rdd_save_csv(rdd_zip_columns(rows, answers), s.output, .overwrite = true,
+                             .first_columns = s.columns, .first_column_count = s.column_count,
                              .last_columns = LAST, .last_column_count = 3);
 
     long long failed = (long long)rdd_counter(ctx, "rows failed");

@@ -83,6 +83,8 @@ int saving_open(saving *ret, action_kind kind, const rdd_type *type, const char 
                                           : ".txt";
     s.rows = kind == ACTION_SAVE_CSV && type_is_row(type);
     s.header = kind == ACTION_SAVE_CSV && !options->no_header;
+    s.first_columns = options->first_columns;
+    s.first_column_count = options->first_column_count;
     s.last_columns = options->last_columns;
     s.last_column_count = options->last_column_count;
     action_fill(&s, kind, dialect.delimiter);

@@ -26,7 +26,9 @@ typedef struct saving {
     bool rows;               /* CSV of rows: act's parts have no header, and columns of their own */
     bool header;             /* CSV */
     bool shared;             /* every node can write into the staging directory */
-    const char *const *last_columns; /* rows: of the output; the caller's */
+    const char *const *first_columns; /* rows: of the output; the caller's */
+    size_t first_column_count;
+    const char *const *last_columns; /* the same */
     size_t last_column_count;
     const atomic_bool *interrupted;
 

@@ -1,6 +1,7 @@
 /* save_rows.c: the commit of CSV files of rows. See save.h.
  *
- * The columns of all parts merge in partition order. A part's records then belong into the output
+ * The columns of all parts merge in partition order, behind those that the caller wants first, and
+ * those that it wants last are moved to the end. A part's records then belong into the output
  * as they are where they have all columns in the output's order, and that is the usual case; the
  * others are read again and written with a cell for each column. A compressed output is made of
  * members: the header, parts that are taken as they are, and what was written anew.
@@ -110,20 +111,36 @@ static int rows_put(rows_writer *w, rdd_error *err)
     return code < 0 ? code : output_put(w->out, &w->pending, err);
 }
 
+static int column_find(const rows_writer *w, csv_columns *c, rdd_str name, uint32_t *ret,
+                       rdd_error *err)
+{
+    uint32_t ignored;
+    int code = csv_columns_find(c, name, ret ? ret : &ignored, err);
+    if (code < 0)
+        error_prefix(err, "%s: ", w->s->target.shown);
+    return code;
+}
+
 /* Where each of the part's columns is in the output; new ones are added. */
 static int columns_map(rows_writer *w, const output_part *part, uint32_t *positions, rdd_error *err)
 {
+    int code = 0;
     csv_columns_begin(&w->columns);
-    for (uint32_t i = 0; i < part->column_count; i++) {
-        uint32_t ignored;
-        int code = csv_columns_find(&w->columns, part->columns[i],
-                                    positions ? &positions[i] : &ignored, err);
-        if (code < 0) {
-            error_prefix(err, "%s: ", w->s->target.shown);
-            return code;
-        }
-    }
-    return 0;
+    for (uint32_t i = 0; i < part->column_count && code == 0; i++)
+        code = column_find(w, &w->columns, part->columns[i], positions ? &positions[i] : NULL, err);
+    return code;
+}
+
+/* The columns that stand first are there before any row. */
+static int columns_begin(rows_writer *w, rdd_error *err)
+{
+    int code = 0;
+    csv_columns_init(&w->columns, (uint32_t)u64_min((uint64_t)conf_int("save.columns_max"),
+                                                    CSV_NO_COLUMN - 1));
+    csv_columns_begin(&w->columns);
+    for (size_t i = 0; i < w->s->first_column_count && code == 0; i++)
+        code = column_find(w, &w->columns, rdd_str_of(w->s->first_columns[i]), NULL, err);
+    return code;
 }
 
 /* The place among the columns that stand last, or last_column_count for one that does not. */
@@ -135,24 +152,33 @@ static size_t last_place(const saving *s, rdd_str name)
     return place;
 }
 
+/* Adds the columns that have this place, or the one that is to have it when no row does. */
+static int columns_place(const rows_writer *w, size_t place, csv_columns *ordered, rdd_error *err)
+{
+    const saving *s = w->s;
+    uint32_t before = ordered->count;
+    int code = 0;
+    for (uint32_t i = 0; i < w->columns.count && code == 0; i++)
+        if (last_place(s, w->columns.items[i].name) == place)
+            code = column_find(w, ordered, w->columns.items[i].name, NULL, err);
+    if (code < 0 || place == s->last_column_count || ordered->count > before)
+        return code;
+    rdd_str name = rdd_str_of(s->last_columns[place]);
+    return last_place(s, name) == place ? column_find(w, ordered, name, NULL, err) : 0;
+}
+
 /* Moves the columns that are to stand last behind the others. */
 static int columns_order(rows_writer *w, rdd_error *err)
 {
-    const saving *s = w->s;
-    if (!s->last_column_count)
+    size_t last_count = w->s->last_column_count;
+    if (!last_count)
         return 0;
     csv_columns ordered;
     csv_columns_init(&ordered, w->columns.max);
     csv_columns_begin(&ordered); /* one row has them all, so a name that is there twice stays so */
-    int code = 0;
-    for (size_t round = 0; round <= s->last_column_count; round++) {
-        size_t place = round ? round - 1 : s->last_column_count;
-        for (uint32_t i = 0; i < w->columns.count && code == 0; i++) {
-            uint32_t ignored;
-            if (last_place(s, w->columns.items[i].name) == place)
-                code = csv_columns_find(&ordered, w->columns.items[i].name, &ignored, err);
-        }
-    }
+    int code = columns_place(w, last_count, &ordered, err);
+    for (size_t place = 0; place < last_count && code == 0; place++)
+        code = columns_place(w, place, &ordered, err);
     csv_columns_release(&w->columns);
     w->columns = ordered;
     return code;
@@ -172,14 +198,11 @@ static int find_twins(rows_writer *w, rdd_error *err)
 
 static int columns_merge(rows_writer *w, rdd_error *err)
 {
-    csv_columns_init(&w->columns, (uint32_t)u64_min((uint64_t)conf_int("save.columns_max"),
-                                                    CSV_NO_COLUMN - 1));
-    for (size_t i = 0; i < w->s->count; i++) {
-        int code = columns_map(w, &w->s->parts[i], NULL, err);
-        if (code < 0)
-            return code;
-    }
-    int code = columns_order(w, err);
+    int code = columns_begin(w, err);
+    for (size_t i = 0; i < w->s->count && code == 0; i++)
+        code = columns_map(w, &w->s->parts[i], NULL, err);
+    if (code == 0)
+        code = columns_order(w, err);
     if (code == 0)
         code = find_twins(w, err);
     if (code < 0)

@@ -109,6 +109,35 @@ END
     stop_server
 }
 
+# The header alone is a table, too: what comes out has the columns, wherever it goes, and wrong names
+# are found out all the same.
+case_no_rows()
+{
+    local master header='id,"a,b",_status,_error,_attempts'
+    printf '%s\n' 'id,"a,b"' >in.csv
+    for master in "${MASTERS[@]}"; do
+        run 0 "$api_call" in.csv out.csv --url 'http://127.0.0.1:1/{id}' --master "$master"
+        echo "$header" | same - out.csv
+    done
+    run 0 "$api_call" out.csv again.csv --url 'http://127.0.0.1:1/{id}' # which is read again
+    echo "$header" | same - again.csv
+    run 0 "$api_call" - - <in.csv
+    prints "$header"
+    run 0 "$api_call" in.csv out.csv.gz
+    zcat out.csv.gz | same <(echo "$header") -
+    run 0 "$api_call" in.csv parts/
+    same <(echo "$header") parts/part-00000.csv
+    mkdir none
+    : >none/part-00000.csv
+    run 0 "$api_call" none out.csv --url 'http://127.0.0.1:1/{id}'
+    echo '_status,_error,_attempts' | same - out.csv
+    run 2 "$api_call" in.csv out.csv --url 'http://127.0.0.1:1/{di}'
+    one_line "--url: the input has no column 'di'; it has: 'id', 'a,b'"
+    : >in.csv
+    run 1 "$api_call" in.csv out.csv --url 'http://127.0.0.1:1/{id}'
+    one_line 'in.csv: the file is empty'
+}
+
 case_the_same_bytes_everywhere()
 {
     mirror

@@ -270,7 +270,8 @@ static void some_columns_stand_last(void **state)
                               CELL("status", "2"), CELL("error", "again")) };
     const rdd_row b[] = { ROW(CELL("id", "3"), CELL("z", "w"), CELL("status", "1")) };
     const part parts[] = { { a, 2 }, { b, 1 } };
-    static const char WANTED[] = "id,x,z,status,error,error\n1,,,5,e,\n2,y,,2,,again\n3,,w,1,,\n";
+    static const char WANTED[] =
+        "id,x,z,status,error,error,never\n1,,,5,e,,\n2,y,,2,,again,\n3,,w,1,,,\n";
     const char *dir = fresh_dir();
     SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "a.csv"), parts, 2, .last_columns = LAST,
          .last_column_count = 3);
@@ -279,6 +280,67 @@ static void some_columns_stand_last(void **state)
          .last_column_count = 3);
     CLEANUP(buf_release) buf zst = content_of(in(dir, "a.zst"), INPUT_ZSTD);
     assert_string_equal(buf_terminate(&zst), WANTED);
+}
+
+#define FIRST_AND_LAST                                                          \
+    .first_columns = FIRST, .first_column_count = 3, .last_columns = LAST,      \
+    .last_column_count = 3, .overwrite = true
+static const char *const FIRST[] = { "id", "no,w", "id" }, *const LAST[] = { "z", "x", "z" };
+
+static void some_columns_stand_first(void **state)
+{
+    (void)state;
+    const rdd_row a[] = { { 0, NULL }, ROW(CELL("y", "1"), CELL("x", "2"), CELL("id", "3")) };
+    const rdd_row b[] = { ROW(CELL("id", "4"), CELL("id", "5"), CELL("new", "6")) };
+    const part parts[] = { { a, 2 }, { NULL, 0 }, { b, 1 } };
+    static const char HEADER[] = "id,\"no,w\",id,y,new,z,x\n";
+    static const char A[] = ",,,,,,\n3,,,1,,,2\n", B[] = "4,,5,,6,,\n";
+    CLEANUP(buf_release) buf wanted = { 0 };
+    const char *dir = fresh_dir();
+    SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "b.csv"), parts, 3, FIRST_AND_LAST, .no_header = true);
+    buf_text(&wanted, A);
+    buf_text(&wanted, B);
+    assert_file(in(dir, "b.csv"), buf_terminate(&wanted));
+    buf_clear(&wanted);
+    buf_text(&wanted, HEADER);
+    buf_text(&wanted, A);
+    buf_text(&wanted, B);
+    SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "a.csv"), parts, 3, FIRST_AND_LAST);
+    assert_file(in(dir, "a.csv"), buf_terminate(&wanted));
+    SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "a.csv.gz"), parts, 3, FIRST_AND_LAST);
+    CLEANUP(buf_release) buf gz = content_of(in(dir, "a.csv.gz"), INPUT_GZIP);
+    assert_string_equal(buf_terminate(&gz), wanted.data);
+    SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "c"), parts, 3, FIRST_AND_LAST, .parts = true);
+    assert_file(in(dir, "c/part-00001.csv"), HEADER);
+}
+
+static void no_rows_have_the_columns_that_are_known(void **state)
+{
+    (void)state;
+    const part none[] = { { NULL, 0 }, { NULL, 0 } };
+    static const char WANTED[] = "id\tno,w\tid\tz\tx\n";
+    const char *dir = fresh_dir();
+    for (size_t count = 0; count <= 2; count++) {
+        SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "a.csv"), none, count, FIRST_AND_LAST,
+             .delimiter = '\t');
+        assert_file(in(dir, "a.csv"), WANTED);
+        SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "a.zst"), none, count, FIRST_AND_LAST,
+             .delimiter = '\t');
+        CLEANUP(buf_release) buf zst = content_of(in(dir, "a.zst"), INPUT_ZSTD);
+        assert_string_equal(buf_terminate(&zst), WANTED);
+    }
+    SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "b.csv"), none, 2, FIRST_AND_LAST, .no_header = true);
+    assert_file(in(dir, "b.csv"), "");
+    SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "l.csv"), none, 2, .last_columns = LAST,
+         .last_column_count = 1);
+    assert_file(in(dir, "l.csv"), "z\n");
+    rdd_error err;
+    assert_int_equal(conf_set("save.compression", "gz", &err), 0);
+    SAVE(ACTION_SAVE_CSV, rdd_row, in(dir, "c"), none, 2, FIRST_AND_LAST, .parts = true);
+    assert_int_equal(conf_set("save.compression", "none", &err), 0);
+    assert_string_equal(names_in(in(dir, "c")), "_SUCCESS part-00000.csv.gz part-00001.csv.gz ");
+    CLEANUP(buf_release) buf gz = content_of(in(dir, "c/part-00001.csv.gz"), INPUT_GZIP);
+    assert_string_equal(buf_terminate(&gz), "id,\"no,w\",id,z,x\n");
 }
 
 static void rows_without_columns(void **state)
@@ -479,6 +541,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_single_empty_cell_is_no_blank_line),
         cmocka_unit_test(columns_are_the_union_over_all_partitions),
         cmocka_unit_test(some_columns_stand_last),
+        cmocka_unit_test(some_columns_stand_first),
+        cmocka_unit_test(no_rows_have_the_columns_that_are_known),
         cmocka_unit_test(rows_without_columns),
         cmocka_unit_test(a_name_twice_stays_two_columns),
         cmocka_unit_test(too_many_columns_are_an_error),
