@@ -32,42 +32,62 @@ static bool parse_bool(rdd_str text, bool *ret)
     return false;
 }
 
-static int no_value_of(const rdd_type *t, rdd_str text, rdd_error *err)
+static int no_value_of(const char *what, rdd_str text, rdd_error *err)
 {
     CLEANUP(buf_release) buf shown = { 0 };
     json_show(RDD_TYPE(rdd_str), text.data ? &text : &RDD_STR(""), 60, &shown);
     const char *found = buf_terminate(&shown);
-    return error_set(err, RDD_E_INPUT, "%s is no %s", found ? found : "the text", t->name);
+    return error_set(err, RDD_E_INPUT, "%s is no %s", found ? found : "the text", what);
 }
 
-static int parse_optional(const rdd_type *t, rdd_str text, void *ret, rdd_error *err)
+static int parse_bytes(rdd_str text, arena *a, rdd_bytes *ret, rdd_error *err)
 {
-    rdd_kind kind = t->item->kind;
-    bool has = (kind == RDD_KIND_STR ? text : trim(text)).size > 0;
-    if (has || kind >= RDD_KIND_BYTES) { /* some of those cannot be in a cell at all */
-        int code = cell_parse(t->item, text, (char *)ret + t->fields[0].offset, err);
-        if (code < 0)
-            return code;
-    }
-    if (!has)
-        memset(ret, 0, t->size);
-    *(bool *)ret = has;
+    rdd_str word = trim(text);
+    size_t size;
+    unsigned char *bytes = arena_alloc(a, word.size / 4 * 3);
+    if (!bytes)
+        return error_set_memory(err, "reading a cell");
+    if (!base64_decode(word.data, word.size, bytes, &size))
+        return no_value_of("base64", text, err);
+    *ret = (rdd_bytes){ size, bytes };
     return 0;
 }
 
-int cell_parse(const rdd_type *t, rdd_str text, void *ret, rdd_error *err)
+static int parse_nested(const rdd_type *t, rdd_str text, arena *a, void *ret, rdd_error *err)
 {
-    if (t->kind == RDD_KIND_OPTIONAL)
-        return parse_optional(t, text, ret, err);
-    if (t->kind == RDD_KIND_STR) {
-        memcpy(ret, &text, sizeof text);
+    if (trim(text).size)
+        return json_parse(t, text, a, ret, err);
+    if (t->kind == RDD_KIND_STRUCT)
+        return no_value_of(t->name, text, err);
+    memset(ret, 0, t->size);
+    return 0;
+}
+
+static int parse_optional(const rdd_type *t, rdd_str text, arena *a, void *ret, rdd_error *err)
+{
+    if (!(t->item->kind == RDD_KIND_STR ? text : trim(text)).size) {
+        memset(ret, 0, t->size);
         return 0;
     }
-    if (t->kind >= RDD_KIND_BYTES)
-        return error_set(err, RDD_E_TYPE, "a CSV cell cannot be read as %s", t->name);
+    int code = cell_parse(t->item, text, a, (char *)ret + t->fields[0].offset, err);
+    if (code == 0)
+        *(bool *)ret = true;
+    return code;
+}
+
+int cell_parse(const rdd_type *t, rdd_str text, arena *a, void *ret, rdd_error *err)
+{
+    switch (t->kind) {
+    case RDD_KIND_STR: memcpy(ret, &text, sizeof text); return 0;
+    case RDD_KIND_BYTES: return parse_bytes(text, a, ret, err);
+    case RDD_KIND_OPTIONAL: return parse_optional(t, text, a, ret, err);
+    case RDD_KIND_STRUCT:
+    case RDD_KIND_LIST: return parse_nested(t, text, a, ret, err);
+    default: break;
+    }
     rdd_str word = trim(text);
     bool good = t->kind == RDD_KIND_BOOL ? parse_bool(word, ret) : number_parse(t, word, ret);
-    return good ? 0 : no_value_of(t, text, err);
+    return good ? 0 : no_value_of(t->name, text, err);
 }
 
 int cell_print(const rdd_type *t, const void *value, buf *out, rdd_error *err)

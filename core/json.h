@@ -46,12 +46,12 @@ int json_parse_row(rdd_str text, arena *a, rdd_row *ret, rdd_error *err);
  * however they are written: 1e3 and 2.0 are whole numbers. The result may view `text`. */
 int json_parse(const rdd_type *t, rdd_str text, arena *a, void *ret, rdd_error *err);
 
-/* A CSV cell as a value of a scalar or optional type: the whole text must be the number (leading
- * and trailing blanks allowed); "" is an absent optional and the empty string; booleans are
- * true/false, 1/0, yes/no, t/f in any case; integers are as in json_parse(), and doubles may
- * also be inf and nan. Strings view `text`. The message is like: "12x" is no int64_t. RDD_E_TYPE
- * when a cell cannot hold the type at all: bytes, structs, lists. */
-int cell_parse(const rdd_type *t, rdd_str text, void *ret, rdd_error *err);
+/* A CSV cell as a value: the whole text must be the number (leading and trailing blanks allowed);
+ * "" is an absent optional, the empty string, no bytes and an empty list, and nothing else; booleans
+ * are true/false, 1/0, yes/no, t/f in any case; integers are as in json_parse(), and doubles may
+ * also be inf and nan; bytes are base64; lists and structs are JSON. The result may view `text`.
+ * The message is like: "12x" is no int64_t. */
+int cell_parse(const rdd_type *t, rdd_str text, arena *a, void *ret, rdd_error *err);
 
 /* A value as the text of a CSV cell (unquoted): no value and an absent optional as nothing, text as
  * it is, bytes as base64; lists and structs as JSON. */

@@ -1009,8 +1009,10 @@ typedef struct rdd_csv_options {
 } rdd_csv_options;
 
 /* CSV as in RFC 4180, a header in each file; rows, or structs whose fields are found by name in the
- * header. Text that is no number for a numeric field is an error with file, line and column. So is an
- * empty file, unless it was found in a directory or by a pattern. */
+ * header. Bytes are base64, and lists and structs JSON, as rdd_save_csv() writes them. Text that a field
+ * cannot be is an error with file, line and column: an empty cell is an absent optional, an empty text, no
+ * bytes or an empty list, but no number and no struct. So is an empty file, unless it was found in a
+ * directory or by a pattern. */
 RDD_PUBLIC rdd *rdd_csv(rdd_context *ctx, const char *path, rdd_csv_options options);
 #define rdd_csv(ctx, ...)                       \
     rdd_csv((ctx), RDD_FIRST_(__VA_ARGS__, ),   \
@@ -1392,7 +1394,8 @@ typedef struct rdd_save_options {
  * their first appearance) or structs.
  *
  * Text with a line end inside comes out as two lines, a missing text as an empty one. CSV is quoted
- * as RFC 4180 has it, and only where needed; no value and an empty text are both an empty cell. A
+ * as RFC 4180 has it, and only where needed; no value and an empty text are both an empty cell. Bytes
+ * are written as base64, and lists and structs as JSON, where NaN is null and cannot be read again. A
  * name that a row has twice is two columns of that name, and a line on standard error says so.
  * .first_columns and .last_columns of rows are columns of the output also when no row has them; the
  * others stand between. Without them the columns of no rows are not known: the file is then empty, which

@@ -27,7 +27,7 @@ typedef struct csv_iterator {
     bool fixed;         /* name_count is how many cells each record must have */
     uint32_t *columns;  /* for structs: the column of each field */
     arena names_memory; /* of this file */
-    arena scratch;      /* cells of rows */
+    arena scratch;      /* cells of rows; bytes, lists and structs of fields */
     void *out;
 } csv_iterator;
 
@@ -183,9 +183,9 @@ static int make_struct(csv_iterator *self, const csv_record *record, char *item)
         const rdd_field *field = &t->fields[f];
         uint32_t column = self->columns[f];
         rdd_str text = column < record->count ? record->cells[column] : (rdd_str){ 0, "" };
-        if (cell_parse(field->type, text, item + field->offset, &err) == 0)
+        if (cell_parse(field->type, text, &self->scratch, item + field->offset, &err) == 0)
             continue;
-        csv_reader_error(self->reader, record, &placed, RDD_E_INPUT, "column '%s': %s", field->name,
+        csv_reader_error(self->reader, record, &placed, err.code, "column '%s': %s", field->name,
                          err.message);
         return run_fail_with(self->base.run, &placed);
     }

@@ -192,6 +192,26 @@ case_numbers()
     refuses 1 'items in.csv json out' "it has: 'i?d', '?[31mprice'"
 }
 
+case_nested_cells()
+{
+    local cells wanted MASTERS=('local[2]' 'local-cluster[1,1]') item='{"id":1,"price":2,"name":"x"}'
+    printf 'raw;list;item\n;;%s\n' "$item" >in.csv
+    printf '%s\n' '{"raw":"","list":[],"item":{"id":1,"price":2,"name":"x"}}' >wanted
+    gives 'nested in.csv json out' wanted
+    rm out
+    while IFS='|' read -r cells wanted; do
+        printf 'raw;list;item\n%s\n' "$cells" >in.csv
+        refuses 1 'nested in.csv json out' "in.csv:2: column '$wanted"
+    done <<END
+AA=;[];$item|raw': "AA=" is no base64
+AA==;1;$item|list': JSON: an array is expected at byte 0, found "1"
+AA==;[1,2.5];$item|list': JSON: no int32_t at byte 3, found "2.5]"
+AA==;[1;$item|list': JSON: ',' or ']' is expected at byte 2, where it ends
+AA==;[];|item': "" is no item
+AA==;[];{"id":1}|item': JSON: the field "price" of item is missing
+END
+}
+
 case_nul_byte()
 {
     printf 'a,b\n1,2\n3,x\0y\n' >in.csv

@@ -2,7 +2,8 @@
  *
  *     reader SOURCE PATH [SINK PATH]
  *
- * SOURCE is text, csv, items (CSV as structs), json, json-items, whole or records (of 16 bytes).
+ * SOURCE is text, csv, items (CSV as structs), nested (such structs with bytes, a list and a struct), json,
+ * json-items, whole or records (of 16 bytes).
  * `reader twice` starts the library twice. SINK is text, csv or json; without one the elements are counted.
  */
 #include <rdd.h>
@@ -10,6 +11,8 @@
 #include <stdlib.h>
 
 RDD_STRUCT(item, (int64_t, id), (double, price), (rdd_str, name));
+RDD_LIST(numbers, int32_t);
+RDD_STRUCT(nested, (rdd_bytes, raw), (numbers, list), (item, item));
 
 static rdd *read_source(rdd_context *ctx, const char *source, const char *path)
 {
@@ -19,6 +22,8 @@ static rdd *read_source(rdd_context *ctx, const char *source, const char *path)
         return rdd_csv(ctx, path);
     if (!strcmp(source, "items"))
         return rdd_csv(ctx, path, .item = RDD_TYPE(item));
+    if (!strcmp(source, "nested"))
+        return rdd_csv(ctx, path, .item = RDD_TYPE(nested), .delimiter = ';');
     if (!strcmp(source, "json"))
         return rdd_json_lines(ctx, path);
     if (!strcmp(source, "json-items"))

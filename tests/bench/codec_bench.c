@@ -233,7 +233,7 @@ static void bench_cells(const char *name, const rdd_type *t, bool real)
         double start = now();
         for (int k = 0; k < TIMES; k++)
             for (size_t i = 0; i < COUNT; i++)
-                if (cell_parse(t, cells[i], value, NULL) < 0)
+                if (cell_parse(t, cells[i], &a, value, NULL) < 0)
                     exit(1);
         ours = now() - start < ours ? now() - start : ours;
         start = now();

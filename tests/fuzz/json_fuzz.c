@@ -11,6 +11,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 RDD_OPTIONAL(maybe_int, int32_t);
+RDD_LIST(counts, int64_t);
+RDD_OPTIONAL(maybe_counts, counts);
+RDD_STRUCT(pixel, (int64_t, x), (rdd_bytes, raw), (counts, rest));
 RDD_LIST(numbers, double);
 RDD_STRUCT(point, (int64_t, x), (float, y));
 RDD_LIST(points, point);
@@ -66,23 +69,25 @@ static void read_row(rdd_str text, arena *a)
     cJSON_Delete(object);
 }
 
-static void read_cells(rdd_str text)
+static void read_cells(rdd_str text, arena *a)
 {
     static const rdd_type *const types[] = { RDD_TYPE(int8_t),   RDD_TYPE(uint64_t),
                                              RDD_TYPE(double),   RDD_TYPE(float),
                                              RDD_TYPE(bool),     RDD_TYPE(rdd_str),
-                                             RDD_TYPE(maybe_int) };
+                                             RDD_TYPE(maybe_int), RDD_TYPE(rdd_bytes),
+                                             RDD_TYPE(counts), RDD_TYPE(maybe_counts),
+                                             RDD_TYPE(pixel) };
     for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-        _Alignas(16) char value[16] = { 0 }, again[16] = { 0 };
+        _Alignas(16) char value[64] = { 0 }, again[64] = { 0 };
         rdd_error err;
         buf out = { 0 };
-        if (cell_parse(types[i], text, value, &err) < 0) {
+        if (cell_parse(types[i], text, a, value, &err) < 0) {
             ASSERT(err.code == RDD_E_INPUT && utf8_valid(rdd_str_of(err.message)));
             continue;
         }
         ASSERT(cell_print(types[i], value, &out, &err) == 0);
-        ASSERT(cell_parse(types[i], (rdd_str){ out.size, out.size ? out.data : "" }, again, &err) ==
-               0);
+        rdd_str printed = { out.size, out.size ? out.data : "" };
+        ASSERT(cell_parse(types[i], printed, a, again, &err) == 0);
         ASSERT(value_compare(types[i], value, again) == 0);
         buf_release(&out);
     }
@@ -103,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (json_parse(RDD_TYPE(record), text, &a, &value, &err) == 0)
         print_and_read(RDD_TYPE(record), &value, &a);
     if (size < 100)
-        read_cells(text);
+        read_cells(text, &a);
     size_t words = 0;
     for (rdd_str rest = text, word; rdd_str_next_word(&rest, &word); words++)
         ASSERT(word.size && word.data >= copy && word.data + word.size <= copy + size);

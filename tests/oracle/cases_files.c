@@ -444,6 +444,101 @@ CASE(csv_structs)
     say_collect(dual_of(real, sample, all, count));
 }
 
+RDD_OPTIONAL(maybe_int, int32_t);
+RDD_LIST(int_list, int64_t);
+RDD_LIST(text_list, rdd_str);
+RDD_STRUCT(inner, (rdd_str, name), (rdd_bytes, raw), (maybe_int, age), (text_list, tags), (bool, ok));
+RDD_LIST(inner_list, inner);
+RDD_OPTIONAL(maybe_bytes, rdd_bytes);
+RDD_OPTIONAL(maybe_list, int_list);
+RDD_OPTIONAL(maybe_inner, inner);
+RDD_STRUCT(outer, (rdd_bytes, raw), (int_list, numbers), (inner, one), (maybe_bytes, maybe_raw), (bool, ok),
+           (str_int, pair), (maybe_list, maybe_numbers), (maybe_inner, maybe_one), (rdd_str, name),
+           (inner_list, more), (rdd_row, row), (maybe_text, note));
+
+/* What CSV and JSON have to quote, and then some. */
+static rdd_str special_text(size_t least)
+{
+    static const char *const PIECES[] = { "a", ",", "\"", "\n", "\r\n", "\\", "\t", "é", "€", "{}", "[]", " ",
+                                          "null" };
+    rdd_str s = RDD_STR("");
+    for (size_t i = 0, n = least + (size_t)draw_below(6); i < n; i++)
+        s = oracle_text("%s%s", s.data, PIECES[draw_below(sizeof PIECES / sizeof *PIECES)]);
+    return s;
+}
+
+static rdd_bytes special_bytes(size_t least)
+{
+    size_t size = least + (size_t)draw_below(9);
+    char *bytes = oracle_alloc(size + 1);
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (char)draw();
+    return (rdd_bytes){ size, bytes };
+}
+
+static inner special_inner(void)
+{
+    size_t count = (size_t)draw_below(4);
+    rdd_str *tags = oracle_alloc((count + 1) * sizeof *tags);
+    for (size_t i = 0; i < count; i++)
+        tags[i] = draw_below(4) ? special_text(0) : (rdd_str){ 0, NULL };
+    inner in = { .tags = { count, tags }, .ok = draw_below(2) };
+    if (draw_below(4))
+        in.name = special_text(0);
+    if (draw_below(4))
+        in.raw = special_bytes(0);
+    random_value(RDD_TYPE(maybe_int), &in.age);
+    return in;
+}
+
+/* An optional that has nothing but an empty text or no bytes would be an empty cell, as one that has
+ * none is. */
+static outer special_outer(void)
+{
+    size_t count = (size_t)draw_below(3);
+    inner *more = oracle_alloc((count + 1) * sizeof *more);
+    rdd_cell *cells = oracle_alloc((count + 1) * sizeof *cells);
+    for (size_t i = 0; i < count; i++) {
+        more[i] = special_inner();
+        cells[i].name = oracle_text("%zu%s", i, special_text(0).data);
+        cells[i].text = draw_below(4) ? special_text(0) : (rdd_str){ 0, NULL };
+    }
+    outer o = { .raw = special_bytes(0), .one = special_inner(), .ok = draw_below(2), .name = special_text(0),
+                .more = { count, more }, .row = { count, cells } };
+    random_value(RDD_TYPE(int_list), &o.numbers);
+    random_value(RDD_TYPE(maybe_list), &o.maybe_numbers);
+    o.pair.key = special_text(0);
+    random_value(RDD_TYPE(int64_t), &o.pair.value);
+    if (draw_below(2))
+        o.maybe_raw = (maybe_bytes){ true, special_bytes(1) };
+    if (draw_below(2))
+        o.maybe_one = (maybe_inner){ true, special_inner() };
+    if (draw_below(2))
+        o.note = (maybe_text){ true, special_text(1) };
+    return o;
+}
+
+/* Structs of everything that a field can be come back as they were saved. */
+CASE(csv_saved_structs)
+{
+    static const char *const NAMES[] = { "saved.csv", "saved.csv.gz", "parts/" };
+    size_t count = random_count();
+    outer *all = oracle_alloc((count + 1) * sizeof *all);
+    for (size_t i = 0; i < count; i++)
+        all[i] = special_outer();
+    dual d = dual_items(outer, all, count);
+    for (size_t i = 0; i < 3; i++) {
+        const char *path = path_of(NAMES[i]);
+        rdd *real = NULL;
+        if (!is_model()) {
+            rdd_save_csv(d.real, path, .delimiter = i == 1 ? ';' : ',');
+            real = rdd_csv(oracle.ctx, path, .item = RDD_TYPE(outer), .delimiter = i == 1 ? ';' : ',',
+                           .partitions = i == 2 ? 0 : oracle.partitions);
+        }
+        say_collect(dual_of(real, outer, all, count));
+    }
+}
+
 /* Too many and too few columns: filled up and cut, or left out. */
 CASE(csv_ragged)
 {
