@@ -752,7 +752,9 @@ RDD_PUBLIC void rdd_fail(rdd_task *task, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* `size` bytes, 16-byte aligned, that live as long as the element being made. NULL when memory is
- * out, and then the record has failed. */
+ * out, and then the record has failed. An operator that emits may hold task.budget for one record, and
+ * one over a partition of all that rule 2 above keeps: past that it has failed, new text is empty, and
+ * NULL comes here after as much again. */
 RDD_PUBLIC void *rdd_alloc(rdd_task *task, size_t size);
 
 /* A copy of `s` that lives to the end of the task; no value stays no value. Out of memory the record

@@ -253,8 +253,7 @@ rdd_http_response rdd_http_send(rdd_task *task, const rdd_http_request *request)
         run_fail_with(t->run, &err);
     } else {
         count_call(t, s, &response);
-        if (t->scratch->used > BATCH_BYTES && !t->partition_op)
-            task->rdd_stop_ = 1;
+        op_task_grown(t, t->scratch);
     }
     if (t->run->code)
         task->rdd_stop_ = 1;
@@ -285,8 +284,9 @@ rdd_http_response rdd_http_get(rdd_task *task, rdd_str url)
 rdd_str rdd_url_encode(rdd_task *task, rdd_str text)
 {
     op_task *t = (op_task *)(void *)task;
-    rdd_str encoded = http_url_encode(text, t->scratch);
+    rdd_str encoded = op_task_spent(t) ? RDD_STR("") : http_url_encode(text, t->scratch);
     if (!encoded.data)
         rdd_fail(task, "out of memory");
+    op_task_grown(t, t->scratch);
     return encoded;
 }

@@ -55,8 +55,8 @@ void *rdd_emit_more_(rdd_emitter *e, void *next, void **ret_end)
         e->flush(e);
         return all_room(e, ret_end);
     }
-    size_t budget = e->task->run->plan->budget;
-    if (used * 2 > budget) {
+    size_t budget = e->task->run->plan->budget, text = e->task->scratch->used;
+    if (used * 2 + text - size_min(text, BATCH_BYTES) > budget) {
         op_task_fail(e->task, RDD_E_LIMIT,
                      "one record emits more than task.budget (%zu bytes) holds; use a partition "
                      "operator, or raise --conf task.budget",
@@ -132,6 +132,21 @@ const void *rdd_pull_more_(rdd_puller *p, const void **ret_end)
     view_advance(&p->rest, p->type, p->current.count);
     *ret_end = p->rest.items;
     return p->current.items;
+}
+
+/* The view that the operator reads ends with the element it has; what is behind is for later. The
+ * cursor is the user's typed struct, so it is read and written as bytes. */
+void puller_cut(rdd_puller *p)
+{
+    const char *next = NULL;
+    if (p->cursor)
+        memcpy(&next, p->cursor, sizeof next);
+    if (!next || !p->current.count)
+        return;
+    size_t taken = (size_t)(next - (const char *)p->current.items) / p->type->size;
+    p->rest = (view){ next, p->rest.count + p->current.count - taken };
+    p->current.count = taken;
+    memcpy((char *)p->cursor + sizeof next, &next, sizeof next);
 }
 
 const void *puller_last(const rdd_puller *p, uint64_t *ret_index)

@@ -36,7 +36,7 @@ struct rdd_puller {
     uint64_t before;      /* elements before `current` */
     pace pace;
     int (*pull)(rdd_puller *p); /* partition operators: fills `rest`, as iterator_next */
-    const void *cursor;   /* rdd_in_T of the operator's frame: `next` comes first */
+    void *cursor;         /* rdd_in_T of the operator's frame: `next` and `end` come first */
     bool counted;         /* sinks: elements count as the task's records */
 };
 
@@ -48,6 +48,9 @@ static inline view emitter_view(const rdd_emitter *e)
 {
     return (view){ e->items, e->count };
 }
+
+/* Has the operator's next rdd_next() come to the puller, which gives text back. */
+void puller_cut(rdd_puller *p);
 
 /* The element that rdd_next() gave last; NULL before the first. *ret_index is its position. */
 const void *puller_last(const rdd_puller *p, uint64_t *ret_index);

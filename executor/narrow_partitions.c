@@ -119,6 +119,7 @@ static iterator *open_partition_operator(const opening *o)
     op_task_init(&self->task, r, o->node, o->node->op, &self->scratch, &self->lasting);
     self->task.partition = o->partition;
     self->task.puller = &self->pullers[0];
+    self->task.puller_count = o->node->parent_count;
     for (uint32_t k = 0; k < o->node->parent_count; k++) {
         iterator *chain = open_parent(o, k);
         if (!chain)

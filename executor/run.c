@@ -74,6 +74,12 @@ void run_count_up(run *r, const char *name, size_t name_size, int64_t by)
 
 /* ---- operators ---------------------------------------------------------------------------- */
 
+static bool is_emitting(const rdd_op *op)
+{
+    return op && (op->kind == RDD_OP_FLAT_MAP || op->kind == RDD_OP_MAP_PARTITIONS ||
+                  op->kind == RDD_OP_ZIP_PARTITIONS);
+}
+
 void op_task_init(op_task *t, run *r, const plan_node *node, const rdd_op *op, arena *scratch,
                   arena *lasting)
 {
@@ -83,6 +89,7 @@ void op_task_init(op_task *t, run *r, const plan_node *node, const rdd_op *op, a
                     .scratch = scratch,
                     .lasting = lasting,
                     .partition = r->id.partition,
+                    .budget = is_emitting(op) ? r->plan->budget : SIZE_MAX,
                     .partition_op = scratch != lasting };
     scratch->poison = r->plan->lifetime_debug;
 }
@@ -150,14 +157,42 @@ void rdd_fail(rdd_task *task, const char *format, ...)
     va_end(args);
 }
 
+/* What earlier records of the batch hold, BATCH_BYTES at most, is not this one's. */
+void op_task_filled(op_task *t)
+{
+    size_t held = t->scratch->used + (t->partition_op ? t->lasting->used : 0);
+    if (!t->partition_op)
+        t->base.rdd_stop_ = 1;
+    for (size_t i = 0; i < t->puller_count && t->scratch->used > BATCH_BYTES; i++)
+        puller_cut(&t->puller[i]); /* the next rdd_next() gives text back */
+    if (LIKELY(held - BATCH_BYTES <= t->budget) || t->scratch->max)
+        return;
+    t->scratch->max = t->lasting->max = held + t->budget; /* for those that do not expect a NULL */
+    if (t->partition_op)
+        op_task_fail(t, RDD_E_LIMIT,
+                     "it holds more than task.budget (%zu bytes): text that it made since it last called "
+                     "rdd_next(), and all that rdd_alloc() gave it; raise --conf task.budget",
+                     t->budget);
+    else
+        op_task_fail(t, RDD_E_LIMIT,
+                     "what it makes for one record is more than task.budget (%zu bytes) holds; give it "
+                     "smaller records, or raise --conf task.budget",
+                     t->budget);
+}
+
 static void *alloc_from(op_task *t, arena *a, size_t size)
 {
     void *block = arena_alloc(a, size);
     if (UNLIKELY(!block))
         op_task_fail(t, RDD_E_MEMORY, "out of memory");
-    else if (UNLIKELY(a->used > BATCH_BYTES && !t->partition_op))
-        t->base.rdd_stop_ = 1;
+    else
+        op_task_grown(t, a);
     return block;
+}
+
+static void *text_from(op_task *t, size_t size)
+{
+    return op_task_spent(t) ? NULL : alloc_from(t, t->scratch, size);
 }
 
 void *rdd_alloc(rdd_task *task, size_t size)
@@ -184,7 +219,7 @@ rdd_str rdd_str_concat(rdd_task *task, rdd_str a, rdd_str b)
     op_task *t = of(task);
     size_t size;
     char *text = __builtin_add_overflow(a.size, b.size, &size) ? NULL
-                                                               : alloc_from(t, t->scratch, size + 1);
+                                                               : text_from(t, size + 1);
     if (!text) {
         op_task_fail(t, RDD_E_MEMORY, "out of memory");
         return (rdd_str){ 0, "" };
@@ -206,7 +241,7 @@ rdd_str rdd_format(rdd_task *task, const char *format, ...)
     va_copy(again, args);
     int size = vsnprintf(most, sizeof most, format, args);
     va_end(args);
-    char *text = size < 0 ? NULL : alloc_from(t, t->scratch, (size_t)size + 1);
+    char *text = size < 0 ? NULL : text_from(t, (size_t)size + 1);
     if (text && (size_t)size < sizeof most)
         memcpy(text, most, (size_t)size + 1);
     else if (text)
@@ -255,7 +290,7 @@ static rdd_cell *cells_of(op_task *t, size_t count)
     size_t size;
     if (__builtin_mul_overflow(count, sizeof(rdd_cell), &size))
         return NULL;
-    return alloc_from(t, t->scratch, size);
+    return text_from(t, size);
 }
 
 rdd_row rdd_row_set(rdd_task *task, rdd_row row, rdd_str name, rdd_str text)
@@ -288,9 +323,10 @@ bool rdd_row_try_json(rdd_task *task, rdd_str json, rdd_row *ret, rdd_str *ret_r
 {
     op_task *t = of(task);
     rdd_error err;
-    int code = json_parse_row(json, t->scratch, ret, &err);
-    if (code == 0 && t->scratch->used > BATCH_BYTES && !t->partition_op)
-        t->base.rdd_stop_ = 1;
+    int code = op_task_spent(t) ? error_set(&err, RDD_E_LIMIT, "the task has failed")
+                                : json_parse_row(json, t->scratch, ret, &err);
+    if (code == 0)
+        op_task_grown(t, t->scratch);
     if (code == RDD_E_MEMORY)
         op_task_fail(t, code, "%s", err.message);
     if (code < 0 && ret_reason)
@@ -316,7 +352,7 @@ rdd_str(rdd_to_json)(rdd_task *task, const rdd_type *type, const void *value)
         rdd_fail(task, "%s", err.message);
         return (rdd_str){ 0, "" };
     }
-    char *copy = alloc_from(t, t->scratch, text.size + 1);
+    char *copy = text_from(t, text.size + 1);
     if (!copy)
         return (rdd_str){ 0, "" };
     memcpy(copy, text.data, text.size);

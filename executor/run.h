@@ -88,7 +88,9 @@ typedef struct op_task {
     arena *lasting;     /* of a partition operator; otherwise the same as scratch */
     int64_t partition;  /* of its node: the run's, unless partitions are combined further on */
     uint64_t seen;      /* elements before this batch, for messages */
+    size_t budget;      /* what one that emits may hold for a record; others: no limit */
     rdd_puller *puller; /* of a partition operator, its first: knows the record that failed */
+    size_t puller_count; /* that stand side by side */
     const void *failed_item; /* of a partition operator; NULL when it had read none */
     uint64_t failed_index;
     char *reason;       /* of rdd_fail, in run memory */
@@ -105,6 +107,23 @@ bool op_task_resume(op_task *t, const rdd_type *type, const void *item, size_t i
 
 /* What rdd_fail() does, with another code than RDD_E_USER. */
 void op_task_fail(op_task *t, rdd_code code, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* For op_task_grown(): the batch ends with this record, or a partition operator's view with its
+ * element; past the budget the task has failed. */
+void op_task_filled(op_task *t);
+
+/* After an allocation from one of the task's arenas. */
+static inline void op_task_grown(op_task *t, const arena *a)
+{
+    if (UNLIKELY(a->used > BATCH_BYTES))
+        op_task_filled(t);
+}
+
+/* Past its budget: its text is empty from now on, as a loop would go on and take all memory. */
+static inline bool op_task_spent(const op_task *t)
+{
+    return UNLIKELY(t->failed) && t->code == RDD_E_LIMIT;
+}
 
 /* Marks what runs now, for crash reports and progress. */
 static inline void run_mark(run *r, uint32_t node)

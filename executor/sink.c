@@ -115,6 +115,7 @@ static int foreach_partition(run *r, iterator *chain)
     op_task_init(&task, r, NULL, r->plan->act.op, &scratch, &lasting);
     rdd_puller puller = { .task = &task, .type = item_type(r), .chain = chain, .counted = true };
     task.puller = &puller;
+    task.puller_count = 1;
     run_mark(r, r->plan->node_count);
     ((foreach_partition_code)task.op->code)(&task.base, r->plan->act_env, &puller);
     bool ok = op_task_resume(&task, puller.type, task.failed_item, task.failed_index);

@@ -142,6 +142,54 @@ DUAL_MAP_PARTITIONS(joined, rdd_str, rdd_str)
     }
 }
 
+/* More text than a batch may have is given back between two elements, not only between two views: what
+ * was read and emitted before is as it was. */
+static rdd_str long_text(maker *m, int64_t x)
+{
+    rdd_str text = maker_format(m, "%lld ", (long long)x);
+    for (int64_t i = 0, n = (int64_t)((uint64_t)x % 13); i < n; i++)
+        text = maker_concat(m, text, text);
+    return text;
+}
+
+DUAL_MAP_PARTITIONS(long_texts, int64_t, rdd_str)
+{
+    int64_t last = 0;
+    for (int64_t x; dual_next(from, &x); last = x)
+        for (int64_t i = 0; i < 3; i++)
+            dual_emit(rdd_str, long_text(m, x ^ last ^ i));
+    dual_emit(rdd_str, long_text(m, last));
+}
+
+DUAL_ZIP_PARTITIONS(long_texts_of_two, int64_t, rdd_str, rdd_str)
+{
+    int64_t x;
+    rdd_str s;
+    bool more_a = true, more_b = true;
+    while (more_a || more_b) {
+        if (more_a && (more_a = dual_next(a, &x)))
+            dual_emit(rdd_str, long_text(m, x));
+        for (int i = 0; i < 2; i++)
+            if (more_b && (more_b = dual_next(b, &s)))
+                dual_emit(rdd_str, maker_concat(m, s, s));
+    }
+}
+
+DUAL_MAP(text_size_of, rdd_str, s, int64_t)
+{
+    return (int64_t)s.size;
+}
+
+CASE(map_partitions_long_text)
+{
+    dual numbers = dual_range(0, 1500, 1), texts = dual_map_partitions(numbers, long_texts);
+    say_sum(dual_map(texts, text_size_of), int64_t);
+    say_collect(dual_map(texts, text_size_of));
+    say_collect(dual_map_partitions(random_items(int64_t, 60), long_texts));
+    say_collect(dual_map(dual_zip_partitions(dual_range(0, 900, 1), texts, long_texts_of_two),
+                         text_size_of));
+}
+
 CASE(map_partitions_strings)
 {
     dual texts = random_items(rdd_str, 100 + random_count());
