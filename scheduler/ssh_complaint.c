@@ -133,6 +133,10 @@ static const meaning meanings[] = {
     { "no matching", TRANSPORT_EXCHANGE,
       "this ssh and the server share no algorithm; see KexAlgorithms, Ciphers, MACs and "
       "HostKeyAlgorithms in the ssh configuration" },
+    { "revoked by file", TRANSPORT_HOST_KEY,
+      "RevokedHostKeys of the ssh configuration has the key: do not trust this server" },
+    { "revoked keys file", TRANSPORT_HOST_KEY,
+      "see RevokedHostKeys in the ssh configuration: ssh trusts no key while it cannot read that" },
     { "revoked", TRANSPORT_HOST_KEY,
       "the key is marked @revoked in known_hosts: do not trust this server" },
     { "has changed and you have requested", TRANSPORT_HOST_KEY,

@@ -280,6 +280,7 @@ static void set_policy(resolver *r)
         policy = value_of(r, "stricthostkeychecking");
     bool accept = policy && !strcmp(policy, "accept-new");
     r->t.host_key = accept ? SSH_HOST_KEY_ACCEPT_NEW : SSH_HOST_KEY_YES;
+    r->t.revoked_host_keys = value_of(r, "revokedhostkeys");
     r->t.hash_known_hosts = is_yes(value_of(r, "hashknownhosts"));
     r->t.identities_only = is_yes(value_of(r, "identitiesonly"));
     uint64_t seconds = number_of(r, "connecttimeout", 86400);

@@ -37,6 +37,7 @@ typedef struct ssh_target {
     bool has_certificates;      /* CertificateFile, or a -cert.pub beside an identity */
     bool has_security_key;      /* an identity is sk-* */
     bool only_rsa;              /* all identities that are files are RSA, and there is no agent */
+    const char *revoked_host_keys; /* a file, which ssh reads and libssh2 does not; NULL: none */
     ssh_host_key_policy host_key;
     bool hash_known_hosts;      /* how a new host is written down */
     uint64_t connect_timeout_ms;

@@ -52,6 +52,8 @@ transport_kind transport_choose(const ssh_target *target, char *reason, size_t s
     const char *why = NULL;
     if (target->proxy_command)
         why = "the ssh configuration has a ProxyCommand for it";
+    else if (target->revoked_host_keys)
+        why = "the ssh configuration has RevokedHostKeys for it";
     else if (target->has_certificates)
         why = "it has a certificate to log in with";
     else if (target->has_security_key)

@@ -181,6 +181,10 @@ static int check_host_key(ssh_session *l, transport_start *s, const known_hosts 
     uint16_t port;
     char fingerprint[HOST_KEY_FINGERPRINT_MAX], key[HOST_KEY_TYPE_MAX], text[300];
     const char *name = host_of(s->target, &port);
+    if (s->target->revoked_host_keys)
+        return start_fail(s, RDD_E_IO,
+                          "the ssh configuration has RevokedHostKeys %s, which libssh2 cannot check; use "
+                          "%s", s->target->revoked_host_keys, ssh_instead);
     const char *blob = libssh2_session_hostkey(l->session, &size, &type);
     if (!blob || !host_key_type_name(blob, size, key))
         return start_fail(s, RDD_E_IO, "the server has no key of a kind that is known here");

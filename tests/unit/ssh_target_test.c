@@ -120,6 +120,7 @@ static void all_that_is_configured(void **state)
                "  ProxyJump u@j1:2222,j2\n"
                "  StrictHostKeyChecking accept-new\n"
                "  HashKnownHosts yes\n"
+               "  RevokedHostKeys @/revoked\n"
                "  ConnectTimeout 7\n");
     ssh_target t = resolve("4/n1");
     assert_string_equal(t.label, "n1");
@@ -136,6 +137,7 @@ static void all_that_is_configured(void **state)
     assert_null(t.proxy_command);
     assert_int_equal(t.host_key, SSH_HOST_KEY_ACCEPT_NEW);
     assert_true(t.hash_known_hosts);
+    assert_string_equal(t.revoked_host_keys, here("revoked"));
     assert_int_equal(t.connect_timeout_ms, 7000);
     assert_string_equal(t.config_file, here("config"));
     assert_false(t.has_certificates);
@@ -244,7 +246,7 @@ static void proxy_commands(void **state)
     (void)state;
     need_ssh();
     use_config("Host a\n ProxyCommand nc -X 5 %h %p\nHost b\n ProxyCommand none\nHost c\n "
-               "ProxyJump none\n");
+               "ProxyJump none\n RevokedHostKeys none\n");
     ssh_target t = resolve("a");
     assert_string_equal(t.proxy_command, "nc -X 5 %h %p");
     assert_null(t.proxy_jump);
@@ -252,6 +254,7 @@ static void proxy_commands(void **state)
     assert_null(t.proxy_command);
     t = resolve("c");
     assert_null(t.proxy_jump);
+    assert_null(t.revoked_host_keys);
 }
 
 /* -- Keys -------------------------------------------------------------------------------------- */

@@ -97,6 +97,31 @@ static void host_is_revoked(transport_kind kind)
 }
 BOTH(host_is_revoked)
 
+/* What libssh2 does not read must not let a server in. */
+static void host_is_in_a_list_of_revoked_keys(transport_kind kind)
+{
+    sshd *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    char text[2 * PATH_MAX], path[PATH_MAX];
+    snprintf(path, sizeof path, "%s", sshd_path(s, "config"));
+    CLEANUP(freep) char *revoked = strdup(sshd_path(s, "host_ed25519.pub"));
+    snprintf(text, sizeof text, "RevokedHostKeys %s\n", revoked);
+    write_file(path, text);
+    target.config_file = path;
+    target.revoked_host_keys = revoked;
+    if (kind == TRANSPORT_LIBSSH2)
+        rig_refused(kind, &target, NULL, TRANSPORT_HOST_KEY,
+                    WORDS("RevokedHostKeys", revoked, "ssh.transport=openssh"));
+    else
+        rig_refused(kind, &target, NULL, TRANSPORT_HOST_KEY, WORDS("revoked"));
+    rig_refused(TRANSPORT_AUTO, &target, NULL, TRANSPORT_HOST_KEY, WORDS("revoked by file", "do not trust"));
+    assert_int_equal(unlink(revoked), 0);
+    rig_refused(TRANSPORT_AUTO, &target, NULL, TRANSPORT_HOST_KEY, WORDS("see RevokedHostKeys"));
+    assert_int_equal(sshd_count_log(s, "Accepted"), 0);
+    sshd_stop(s);
+}
+BOTH(host_is_in_a_list_of_revoked_keys)
+
 /* The server has three keys, and one of them is known: it is the one that is asked for. */
 static void known_type_is_asked_for(transport_kind kind)
 {
@@ -369,6 +394,8 @@ static void choices(void **state)
           "ProxyCommand" },
         { { .label = "n1", .host_name = "n1", .has_certificates = true }, TRANSPORT_OPENSSH,
           "certificate" },
+        { { .label = "n1", .host_name = "n1", .revoked_host_keys = "/revoked" }, TRANSPORT_OPENSSH,
+          "RevokedHostKeys" },
         { { .label = "n1", .host_name = "n1", .has_security_key = true }, TRANSPORT_OPENSSH,
           "security key" },
     };
@@ -493,6 +520,7 @@ int main(int argc, char **argv)
         BOTH_TESTS(host_has_changed),
         BOTH_TESTS(host_has_another_type),
         BOTH_TESTS(host_is_revoked),
+        BOTH_TESTS(host_is_in_a_list_of_revoked_keys),
         BOTH_TESTS(known_type_is_asked_for),
         BOTH_TESTS(host_key_alias),
         BOTH_TESTS(key_is_rejected),
