@@ -158,7 +158,7 @@ static int unknown_host(transport_start *s, const known_host_answer *answer, con
                           "fingerprint and add the key (ssh-keyscan -p %u %s >> %s), or say --conf "
                           "ssh.host_key=accept-new", key, file, fingerprint, t->port, t->host_name,
                           file);
-    int code = known_hosts_append(file, name, port, blob, size, false, s->err);
+    int code = known_hosts_append(file, name, port, blob, size, t->hash_known_hosts, s->err);
     if (code)
         error_prefix(s->err, "%s: %s: ", t->label, transport_step_name(s->step));
     return code;

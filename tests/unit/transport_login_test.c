@@ -48,6 +48,24 @@ static void new_host_is_accepted(transport_kind kind)
 }
 BOTH(new_host_is_accepted)
 
+static void new_host_is_hashed(void **state)
+{
+    (void)state;
+    for (int hash = 0; hash < 2; hash++) {
+        sshd *s = rig_sshd(&(sshd_options){ .unknown = true });
+        ssh_target target = sshd_target(s);
+        char line[4096];
+        target.host_key = SSH_HOST_KEY_ACCEPT_NEW;
+        target.hash_known_hosts = hash;
+        rig_run(TRANSPORT_LIBSSH2, &target, "echo in", "in\n", "exited with status 0");
+        read_file(sshd_path(s, "known_hosts"), line, sizeof line);
+        assert_ptr_equal(strstr(line, hash ? "|1|" : "[127.0.0.1]:"), line);
+        target.host_key = SSH_HOST_KEY_YES;
+        rig_run(TRANSPORT_OPENSSH, &target, "echo in", "in\n", "exited with status 0");
+        sshd_stop(s);
+    }
+}
+
 /* Another server's key is written down for it. */
 static void forge(sshd *s, const char *before, const char *type)
 {
@@ -517,6 +535,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         BOTH_TESTS(host_is_unknown),
         BOTH_TESTS(new_host_is_accepted),
+        cmocka_unit_test(new_host_is_hashed),
         BOTH_TESTS(host_has_changed),
         BOTH_TESTS(host_has_another_type),
         BOTH_TESTS(host_is_revoked),
