@@ -242,6 +242,12 @@ static bool is_yes(const char *value)
     return value && (!strcmp(value, "yes") || !strcmp(value, "true"));
 }
 
+/* ssh -G says "false", whatever of these was written. */
+static bool is_no(const char *value)
+{
+    return value && (!strcmp(value, "no") || !strcmp(value, "off") || !strcmp(value, "false"));
+}
+
 static void set_address(resolver *r)
 {
     const host *h = r->h;
@@ -276,8 +282,10 @@ static void set_agent(resolver *r)
 static void set_policy(resolver *r)
 {
     const char *policy = conf_text("ssh.host_key");
+    const char *strict = value_of(r, "stricthostkeychecking");
+    r->t.host_key_no = !*policy && is_no(strict);
     if (!*policy)
-        policy = value_of(r, "stricthostkeychecking");
+        policy = strict;
     bool accept = policy && !strcmp(policy, "accept-new");
     r->t.host_key = accept ? SSH_HOST_KEY_ACCEPT_NEW : SSH_HOST_KEY_YES;
     r->t.revoked_host_keys = value_of(r, "revokedhostkeys");

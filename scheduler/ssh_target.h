@@ -39,6 +39,7 @@ typedef struct ssh_target {
     bool only_rsa;              /* all identities that are files are RSA, and there is no agent */
     const char *revoked_host_keys; /* a file, which ssh reads and libssh2 does not; NULL: none */
     ssh_host_key_policy host_key;
+    bool host_key_no;           /* the configuration would take any key, which is not followed */
     bool hash_known_hosts;      /* how a new host is written down */
     uint64_t connect_timeout_ms;
     const char *config_file;    /* --conf ssh.config: what ssh -F takes; NULL: the user's own */

@@ -108,6 +108,19 @@ int start_fail(transport_start *s, rdd_code code, const char *format, ...)
                      text);
 }
 
+const char *start_unknown_key_fix(const transport_start *s)
+{
+    const ssh_target *t = s->target;
+    if (t->host_key_no)
+        return "StrictHostKeyChecking no of the ssh configuration is not followed: say --conf "
+               "ssh.host_key=accept-new to take new keys, or --conf ssh.known_hosts=FILE with a file that "
+               "has it";
+    if (t->known_hosts.count && !strcmp(t->known_hosts.items[0], "/dev/null"))
+        return "no key is ever known with UserKnownHostsFile /dev/null: say --conf ssh.host_key=accept-new "
+               "to take new keys, or --conf ssh.known_hosts=FILE with a file that has it";
+    return NULL;
+}
+
 const char *start_duration(uint64_t ns, char text[32])
 {
     if (ns % NS_PER_S && ns < 10 * NS_PER_S)

@@ -152,7 +152,12 @@ static int unknown_host(transport_start *s, const known_host_answer *answer, con
                           "machine was really set up anew, take that out: ssh-keygen -R", key,
                           fingerprint, answer->other.file, answer->other.line);
     const char *file = t->known_hosts.count ? t->known_hosts.items[0] : "~/.ssh/known_hosts";
-    if (t->host_key != SSH_HOST_KEY_ACCEPT_NEW || !t->known_hosts.count)
+    const char *fix = start_unknown_key_fix(s);
+    bool refused = t->host_key != SSH_HOST_KEY_ACCEPT_NEW || !t->known_hosts.count;
+    if (refused && fix)
+        return start_fail(s, RDD_E_IO, "no %s key is known for it in %s (the server has %s); %s", key, file,
+                          fingerprint, fix);
+    if (refused)
         return start_fail(s, RDD_E_IO,
                           "no %s key is known for it in %s (the server has %s); compare the "
                           "fingerprint and add the key (ssh-keyscan -p %u %s >> %s), or say --conf "

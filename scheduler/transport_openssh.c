@@ -221,6 +221,9 @@ static int failed(openssh *o, transport_start *s)
     if (!why.what[0])
         snprintf(why.what, sizeof why.what, "the ssh program ended with status %d without a word",
                  status >= 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+    const char *fix = start_unknown_key_fix(s);
+    if (fix && strstr(why.what, "key is known for"))
+        why.fix = fix;
     s->step = why.step;
     s->dropped = why.dropped;
     bool key = why.step == TRANSPORT_HOST_KEY && o->log.host_key[0];

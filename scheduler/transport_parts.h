@@ -35,6 +35,10 @@ void start_done(transport_start *s, transport_step step);
 /* The step has failed: "label: tcp: message". */
 int start_fail(transport_start *s, rdd_code code, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/* What to do about a host key that is not known, when it is the ssh configuration that keeps it from being
+ * so; NULL: it is not. */
+const char *start_unknown_key_fix(const transport_start *s);
+
 /* Waits until one of the descriptors is ready. Negative, and s->err says so: cancelled, or the time
  * is up for the step or for all. */
 int start_wait(transport_start *s, struct pollfd *fds, size_t count);

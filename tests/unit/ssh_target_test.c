@@ -194,6 +194,7 @@ static void settings_go_before(void **state)
         { "accept-new", NULL, SSH_HOST_KEY_ACCEPT_NEW },
         { "accept-new", "yes", SSH_HOST_KEY_YES },
         { "yes", "accept-new", SSH_HOST_KEY_ACCEPT_NEW },
+        { "no", "accept-new", SSH_HOST_KEY_ACCEPT_NEW },
     };
     for (size_t i = 0; i < ARRAY_SIZE(CASES); i++) {
         conf_clear();
@@ -201,7 +202,10 @@ static void settings_go_before(void **state)
         use_config(text);
         if (CASES[i].set)
             set("ssh.host_key", CASES[i].set);
-        assert_int_equal(resolve("n1").host_key, CASES[i].expected);
+        ssh_target t = resolve("n1");
+        assert_int_equal(t.host_key, CASES[i].expected);
+        bool no = !strcmp(CASES[i].strict, "no") || !strcmp(CASES[i].strict, "off");
+        assert_int_equal(t.host_key_no, no && !CASES[i].set);
     }
     assert_int_equal(resolve("n1").connect_timeout_ms, 7000);
     set("ssh.connect_timeout", "10s");

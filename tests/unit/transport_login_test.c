@@ -36,6 +36,26 @@ static void host_is_unknown(transport_kind kind)
 }
 BOTH(host_is_unknown)
 
+/* As in configurations that ask for no check at all. */
+static void any_host_key_is_not_taken(transport_kind kind)
+{
+    sshd *s = rig_sshd(&(sshd_options){ .unknown = true });
+    ssh_target target = sshd_target(s);
+    const char *none = "/dev/null";
+    target.known_hosts = (ssh_text_list){ &none, 1 };
+    rig_refused(kind, &target, NULL, TRANSPORT_HOST_KEY,
+                WORDS("SHA256:", "UserKnownHostsFile /dev/null", "ssh.host_key=accept-new",
+                      "ssh.known_hosts=FILE"));
+    target.host_key_no = true;
+    rig_refused(kind, &target, NULL, TRANSPORT_HOST_KEY,
+                WORDS("SHA256:", "StrictHostKeyChecking no of the ssh configuration is not followed",
+                      "ssh.host_key=accept-new", "ssh.known_hosts=FILE"));
+    target.host_key = SSH_HOST_KEY_ACCEPT_NEW;
+    rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    sshd_stop(s);
+}
+BOTH(any_host_key_is_not_taken)
+
 static void new_host_is_accepted(transport_kind kind)
 {
     sshd *s = rig_sshd(&(sshd_options){ .unknown = true });
@@ -534,6 +554,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         BOTH_TESTS(host_is_unknown),
+        BOTH_TESTS(any_host_key_is_not_taken),
         BOTH_TESTS(new_host_is_accepted),
         cmocka_unit_test(new_host_is_hashed),
         BOTH_TESTS(host_has_changed),
