@@ -136,6 +136,15 @@ static void add_common(arguments *a, const ssh_target *t)
     add_option(a, "ServerAliveCountMax=3");
 }
 
+/* What would take its streams from us, or itself. */
+static void add_streams(arguments *a, const ssh_target *t)
+{
+    if (!t->has_session_type)
+        return;
+    add_option(a, "StdinNull=no");
+    add_option(a, "ForkAfterAuthentication=no");
+}
+
 /* What the hosts list says goes before the configuration; what came from there is the same again. */
 static void add_target(arguments *a, const ssh_target *t)
 {
@@ -190,6 +199,9 @@ char **ssh_program_session(const ssh_target *target, const char *command, int lo
     add_option(&a, "LogLevel=DEBUG1");
     add_option(&a, "BatchMode=yes");
     add_option(&a, "RemoteCommand=none");
+    add_streams(&a, target);
+    if (target->has_session_type)
+        add_option(&a, "SessionType=default");
     if (add_users(&a, err))
         return NULL;
     add_common(&a, target);
@@ -209,6 +221,7 @@ char **ssh_program_through_jump(const ssh_target *target, arena *memory, rdd_err
     add_text(&a, "-T");
     add_option(&a, "LogLevel=INFO");
     add_option(&a, "BatchMode=yes");
+    add_streams(&a, target);
     add_common(&a, target);
     if (last) {
         add_text(&a, "-J");

@@ -187,12 +187,13 @@ static const char *escape_percent(resolver *r, const char *text)
     return escaped ? keep(r, escaped) : "";
 }
 
-/* No shell, and the name comes behind "--": nothing of it can be an option. */
+/* No shell, and the name comes behind "--": nothing of it can be an option. -N: or ssh would miss a command,
+ * when the configuration sends it to the background. */
 static int ask_ssh(resolver *r, rdd_error *err)
 {
     const host *h = r->h;
-    const char *argv[20] = { "ssh", "-G", "-T" };
-    size_t count = 3;
+    const char *argv[20] = { "ssh", "-G", "-T", "-N" };
+    size_t count = 4;
     char port[8];
     snprintf(port, sizeof port, "%u", h->port);
     const struct { const char *option, *value; } OPTIONS[] = {
@@ -261,6 +262,14 @@ static void set_address(resolver *r)
     r->t.proxy_jump = value_of(r, "proxyjump");
     if (!r->config.found && h->jump && strcasecmp(h->jump, "none") != 0)
         r->t.proxy_jump = keep(r, h->jump);
+}
+
+/* An option that ssh does not know would be its end; it prints those that it does. */
+static void look_at_program(resolver *r)
+{
+    r->t.has_session_type = ssh_config_get(&r->config, "sessiontype") &&
+                            ssh_config_get(&r->config, "stdinnull") &&
+                            ssh_config_get(&r->config, "forkafterauthentication");
 }
 
 /* What connects to SSH_AUTH_SOCK may be gone; a socket that is not there is no agent. */
@@ -389,6 +398,7 @@ static int resolve(resolver *r, rdd_error *err)
     if (code < 0)
         return code;
     set_address(r);
+    look_at_program(r);
     set_agent(r);
     set_policy(r);
     set_known_hosts(r);

@@ -42,6 +42,7 @@ typedef struct ssh_target {
     bool host_key_no;           /* the configuration would take any key, which is not followed */
     bool hash_known_hosts;      /* how a new host is written down */
     uint64_t connect_timeout_ms;
+    bool has_session_type;      /* this ssh has SessionType, StdinNull, ForkAfterAuthentication (8.7) */
     const char *config_file;    /* --conf ssh.config: what ssh -F takes; NULL: the user's own */
 } ssh_target;
 

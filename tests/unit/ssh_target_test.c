@@ -400,6 +400,25 @@ static void use_program(const char *script)
     setenv("PATH", value, 1);
 }
 
+/* For a session in the background, as of ssh -f; ssh -G is not to want a command for it. */
+static void session_types(void **state)
+{
+    (void)state;
+    need_ssh();
+    use_config("Host *\n Port 2222\n");
+    if (!resolve("n1").has_session_type)
+        TEST_SKIP("needs OpenSSH 8.7");
+    use_config("Host f\n ForkAfterAuthentication yes\n StdinNull yes\n Port 2222\n"
+               "Host n\n SessionType none\n Port 2222\n"
+               "Host s\n SessionType subsystem\n Port 2222\n"
+               "Host c\n ForkAfterAuthentication yes\n RemoteCommand true\n Port 2222\n");
+    static const char *const hosts[] = { "f", "n", "s", "c" };
+    for (size_t i = 0; i < ARRAY_SIZE(hosts); i++)
+        assert_int_equal(resolve(hosts[i]).port, 2222);
+    use_program("#!/bin/sh\necho stdinnull no\necho sessiontype default\n");
+    assert_false(resolve("n1").has_session_type);
+}
+
 static void without_an_ssh_program(void **state)
 {
     (void)state;
@@ -444,7 +463,7 @@ static void nothing_is_injected(void **state)
     assert_non_null(file);
     assert_true(fread(text, 1, sizeof text - 1, file) > 0);
     fclose(file);
-    assert_string_equal(text, "-G\n-T\n-F\nnone\n-p\n7\n-l\nada\n-J\na,b\n-o\n"
+    assert_string_equal(text, "-G\n-T\n-N\n-F\nnone\n-p\n7\n-l\nada\n-J\na,b\n-o\n"
                               "HostName=fe80::1%%lo\n--\nn1\n");
 }
 
@@ -547,6 +566,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(the_grammar_goes_before, fresh),
         cmocka_unit_test_setup(settings_go_before, fresh),
         cmocka_unit_test_setup(agents, fresh),
+        cmocka_unit_test_setup(session_types, fresh),
         cmocka_unit_test_setup(proxy_commands, fresh),
         cmocka_unit_test_setup(kinds_of_keys, fresh),
         cmocka_unit_test_setup(what_libssh2_cannot_do, fresh),

@@ -514,6 +514,35 @@ static void by_jump_host(transport_kind kind)
 }
 BOTH(by_jump_host)
 
+static void lines_to_file(const char *path, const char *lines)
+{
+    char text[8 * PATH_MAX];
+    read_file(path, text, sizeof text);
+    size_t size = strlen(text);
+    snprintf(text + size, sizeof text - size, "%s", lines);
+    write_file(path, text);
+}
+
+/* A configuration that is made for sessions in the background, by way of a jump host or not. */
+static void session_types(transport_kind kind)
+{
+    if (system("ssh -G -N x | grep -q '^sessiontype'") != 0)
+        TEST_SKIP("needs OpenSSH 8.7");
+    sshd *jump = rig_sshd(NULL), *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    char path[PATH_MAX];
+    jump_config(jump, s, &target, path);
+    lines_to_file(path, "Host *\n StdinNull yes\n ForkAfterAuthentication yes\n SessionType none\n");
+    target.has_session_type = true;
+    if (kind == TRANSPORT_LIBSSH2)
+        rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    target.proxy_jump = NULL;
+    rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    sshd_stop(jump);
+    sshd_stop(s);
+}
+BOTH(session_types)
+
 /* RDD_SSH_OPTS is the ssh program's; words are split as a shell does. */
 static void users_options(void **state)
 {
@@ -579,6 +608,7 @@ int main(int argc, char **argv)
         BOTH_TESTS(no_sessions),
         BOTH_TESTS(banner_is_no_output),
         BOTH_TESTS(by_jump_host),
+        BOTH_TESTS(session_types),
         cmocka_unit_test(users_options),
         cmocka_unit_test(ssh_has_its_own_session),
     };
