@@ -77,6 +77,10 @@ static void read_line(ssh_log *log, const char *line)
         reach(log, TRANSPORT_EXEC);
         return;
     }
+    if (starts(line, "Authenticated ") && strstr(line, "with partial success")) {
+        log->partial = true;
+        return;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(usual); i++)
         if (starts(line, usual[i]))
             return;

@@ -16,6 +16,7 @@ enum { SSH_COMPLAINTS_MAX = 8 << 10 };
 typedef struct ssh_log {
     transport_step step;  /* what is being done; TRANSPORT_STEPS: the command was sent */
     bool greeted;         /* the server has said its version */
+    bool partial;         /* a key was taken, and then more was wanted */
     bool has_status;      /* the command's exit status came */
     bool has_signal;      /* the command was killed by a signal over there */
     char host_key[160];   /* "ED25519 SHA256:…" of the server */

@@ -108,6 +108,10 @@ int start_fail(transport_start *s, rdd_code code, const char *format, ...)
                      text);
 }
 
+const char start_further_method[] =
+    "AuthenticationMethods in its sshd_config asks for several; rdd answers with keys alone: give it another "
+    "key that is let in there (identity=), or have one be enough";
+
 const char *start_unknown_key_fix(const transport_start *s)
 {
     const ssh_target *t = s->target;

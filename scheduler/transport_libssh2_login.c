@@ -252,6 +252,7 @@ typedef struct login {
     unsigned offers;
     bool in;
     bool encrypted, rsa; /* a key was left out, or failed, for that */
+    bool partial;        /* the server took a key, and then wanted more */
     char no_agent[300];
 } login;
 
@@ -298,12 +299,22 @@ static int sign(LIBSSH2_SESSION *session, unsigned char **signature, size_t *sig
     return with->code ? -1 : 0;
 }
 
+/* The server said that the key would do, and was shown a signature: one key is not enough for it. The code
+ * alone may also mean that nobody signed. */
+static bool is_partial(ssh_session *l, int code)
+{
+    char *said = NULL;
+    libssh2_session_last_error(l->session, &said, NULL, 0);
+    return code == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED && said && strstr(said, "Invalid signature");
+}
+
 /* 0 whether it was taken (g->in) or not; negative: no use to go on. */
 static int took(login *g, int code)
 {
     g->offers++;
     if (!code)
         g->in = true;
+    g->partial |= is_partial(g->l, code);
     bool over = g->l->socket_errno || g->l->goodbye[0];
     char trouble[300];
     if (!code || !over)
@@ -382,6 +393,34 @@ static int offer_all(login *g)
     return 0;
 }
 
+/* What the server takes, in *methods; "" when it asks for nothing. */
+static int ask_methods(login *g, char *methods, size_t size)
+{
+    char trouble[300];
+    const char *list;
+    while (!(list = libssh2_userauth_list(g->l->session, g->user, (unsigned)strlen(g->user)))) {
+        if (libssh2_userauth_authenticated(g->l->session))
+            break;
+        if (libssh2_session_last_errno(g->l->session) != LIBSSH2_ERROR_EAGAIN)
+            return start_fail(g->s, RDD_E_IO, "the server broke off: %s",
+                              ssh_session_trouble(g->l, trouble, sizeof trouble));
+        int code = ssh_session_wait(g->l, g->s);
+        if (code)
+            return code;
+    }
+    snprintf(methods, size, "%s", list ? list : "");
+    return 0;
+}
+
+static int wants_more(login *g)
+{
+    char methods[256];
+    int code = ask_methods(g, methods, sizeof methods);
+    return code ? code
+                : start_fail(g->s, RDD_E_IO, "%s: the server took a key and wants more besides: %s; %s",
+                             g->user, methods, start_further_method);
+}
+
 /* What was tried, and what would do. */
 static int refused(login *g, const char *methods)
 {
@@ -408,19 +447,10 @@ static int refused(login *g, const char *methods)
 static int log_in(login *g)
 {
     transport_start *s = g->s;
-    char methods[256], trouble[300];
-    const char *list;
-    while (!(list = libssh2_userauth_list(g->l->session, g->user, (unsigned)strlen(g->user)))) {
-        if (libssh2_userauth_authenticated(g->l->session))
-            return 0; /* the server asks for nothing */
-        if (libssh2_session_last_errno(g->l->session) != LIBSSH2_ERROR_EAGAIN)
-            return start_fail(s, RDD_E_IO, "the server broke off: %s",
-                              ssh_session_trouble(g->l, trouble, sizeof trouble));
-        int code = ssh_session_wait(g->l, s);
-        if (code)
-            return code;
-    }
-    snprintf(methods, sizeof methods, "%s", list);
+    char methods[256];
+    int code = ask_methods(g, methods, sizeof methods);
+    if (code || !*methods)
+        return code;
     if (!strstr(methods, "publickey"))
         return start_fail(s, RDD_E_IO,
                           "the server takes no keys, only %s; allow PubkeyAuthentication over there",
@@ -429,12 +459,14 @@ static int log_in(login *g)
     for (size_t i = 0; i < g->file_count; i++)
         ssh_key_file_read(t->identities.items[i], &g->files[i]);
     if (t->agent) {
-        int code = ssh_agent_open(&g->agent, t->agent, s, g->no_agent, sizeof g->no_agent);
+        code = ssh_agent_open(&g->agent, t->agent, s, g->no_agent, sizeof g->no_agent);
         if (code)
             return code;
     }
-    int code = offer_all(g);
-    return code || g->in ? code : refused(g, methods);
+    code = offer_all(g);
+    if (code || g->in)
+        return code;
+    return g->partial ? wants_more(g) : refused(g, methods);
 }
 
 int ssh_session_login(ssh_session *l, transport_start *s)

@@ -196,6 +196,23 @@ static void openssh_end(transport *t, uint64_t patience_ns, char *text, size_t s
 
 /* -- Starting ---------------------------------------------------------------------------------- */
 
+/* Its words, with what we know of it. */
+static int complain(openssh *o, transport_start *s, const ssh_complaint *why)
+{
+    const char *fix = start_unknown_key_fix(s), *before = "";
+    if (!fix || !strstr(why->what, "key is known for"))
+        fix = why->fix;
+    if (o->log.partial && why->step == TRANSPORT_LOGIN) {
+        before = "the server took a key and wants more besides: ";
+        fix = start_further_method;
+    }
+    s->step = why->step;
+    s->dropped = why->dropped;
+    bool key = why->step == TRANSPORT_HOST_KEY && o->log.host_key[0];
+    return start_fail(s, RDD_E_IO, "%s%s%s%s%s%s%s", before, why->what, key ? " (the server has " : "",
+                      key ? o->log.host_key : "", key ? ")" : "", fix ? "; " : "", fix ? fix : "");
+}
+
 /* What ssh has said tells what went wrong and where; the message is ours. */
 static int failed(openssh *o, transport_start *s)
 {
@@ -221,15 +238,7 @@ static int failed(openssh *o, transport_start *s)
     if (!why.what[0])
         snprintf(why.what, sizeof why.what, "the ssh program ended with status %d without a word",
                  status >= 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-    const char *fix = start_unknown_key_fix(s);
-    if (fix && strstr(why.what, "key is known for"))
-        why.fix = fix;
-    s->step = why.step;
-    s->dropped = why.dropped;
-    bool key = why.step == TRANSPORT_HOST_KEY && o->log.host_key[0];
-    return start_fail(s, RDD_E_IO, "%s%s%s%s%s%s", why.what, key ? " (the server has " : "",
-                      key ? o->log.host_key : "", key ? ")" : "", why.fix ? "; " : "",
-                      why.fix ? why.fix : "");
+    return complain(o, s, &why);
 }
 
 static int walk(openssh *o, transport_start *s)

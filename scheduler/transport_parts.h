@@ -35,6 +35,9 @@ void start_done(transport_start *s, transport_step step);
 /* The step has failed: "label: tcp: message". */
 int start_fail(transport_start *s, rdd_code code, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/* What to do when a server wants more than the key that it took. */
+extern const char start_further_method[];
+
 /* What to do about a host key that is not known, when it is the ssh configuration that keeps it from being
  * so; NULL: it is not. */
 const char *start_unknown_key_fix(const transport_start *s);

@@ -206,6 +206,29 @@ static void key_is_rejected(transport_kind kind)
 }
 BOTH(key_is_rejected)
 
+/* The key is right, and not enough. */
+static void key_and_more_is_wanted(transport_kind kind)
+{
+    static const char *const methods[] = { "publickey,publickey", "publickey,keyboard-interactive" };
+    static const char *const left[] = { "publickey", "keyboard-interactive" };
+    for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+        char config[200];
+        snprintf(config, sizeof config, "AuthenticationMethods %s\nKbdInteractiveAuthentication yes\n",
+                 methods[i]);
+        sshd *s = rig_sshd(&(sshd_options){ .config = config });
+        ssh_target target = sshd_target(s);
+        rig_refused(kind, &target, NULL, TRANSPORT_LOGIN,
+                    WORDS("node: login: ", "the server took a key and wants more besides: ", left[i],
+                          "AuthenticationMethods"));
+        const char *keys[] = { target.identities.items[0], sshd_key(s, "second", "ed25519", NULL, true) };
+        target.identities = (ssh_text_list){ keys, ARRAY_SIZE(keys) };
+        if (i == 0)
+            rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+        sshd_stop(s);
+    }
+}
+BOTH(key_and_more_is_wanted)
+
 static void server_counts_keys(transport_kind kind)
 {
     sshd *s = rig_sshd(&(sshd_options){ .config = "MaxAuthTries 2\n" });
@@ -593,6 +616,7 @@ int main(int argc, char **argv)
         BOTH_TESTS(known_type_is_asked_for),
         BOTH_TESTS(host_key_alias),
         BOTH_TESTS(key_is_rejected),
+        BOTH_TESTS(key_and_more_is_wanted),
         BOTH_TESTS(server_counts_keys),
         cmocka_unit_test(few_keys_are_offered),
         BOTH_TESTS(passphrase_without_agent),
