@@ -250,6 +250,23 @@ unsigned known_hosts_types(const known_hosts *k, const char *host, uint16_t port
     return types;
 }
 
+static bool authority_of_name(const known_hosts *k, const char *name)
+{
+    for (size_t i = 0; i < k->count; i++) {
+        const known_host_line *line = &k->entries[i].line;
+        if (line->mark == MARK_AUTHORITY && known_host_line_is_for(line, name))
+            return true;
+    }
+    return false;
+}
+
+bool known_hosts_authority(const known_hosts *k, const char *host, uint16_t port)
+{
+    char name[KNOWN_HOST_NAME_MAX];
+    return (known_host_name(host, port, name) && authority_of_name(k, name)) ||
+           (has_own_port(port) && known_host_name(host, 0, name) && authority_of_name(k, name));
+}
+
 /* Those of KEY_TYPES that are in `types`, or all others. */
 static void list_methods(buf *b, unsigned types, bool stored, const char *rsa)
 {

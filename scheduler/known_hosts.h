@@ -66,6 +66,9 @@ typedef enum host_key_type {
  * key exchange: a server that has several must show one that can be compared. 0: none. */
 unsigned known_hosts_types(const known_hosts *k, const char *host, uint16_t port);
 
+/* Whether a @cert-authority vouches for it. */
+bool known_hosts_authority(const known_hosts *k, const char *host, uint16_t port);
+
 /* The same as a list for the key exchange, the stored types first, then the rest:
  * "ecdsa-sha2-nistp256,ssh-ed25519,…". `rsa` is how RSA is to be called in it ("ssh-rsa", or
  * "rsa-sha2-512,rsa-sha2-256,ssh-rsa"; NULL: the library cannot do it). Returns `text`. */

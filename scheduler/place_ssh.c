@@ -37,6 +37,8 @@ typedef struct ssh_place {
     host host;
     ssh_target target;
     bool resolved;
+    transport_kind kind; /* TRANSPORT_OPENSSH once that was chosen; TRANSPORT_AUTO: it is to be seen */
+    char how[300];       /* why */
     bool reinstall, reinstalled;
     bool from_cache; /* the program of the last start was there already */
     bool was_up;
@@ -350,23 +352,38 @@ transport_kind place_ssh_transport(void)
                                             : TRANSPORT_AUTO;
 }
 
+static void note_choice(ssh_place *p)
+{
+    note(p, "reached %s", p->how);
+}
+
+/* The ssh program once is the ssh program again: libssh2's login would be refused again. */
+static void tell_choice(void *arg, transport_kind kind, const char *reason)
+{
+    ssh_place *p = arg;
+    p->kind = kind == TRANSPORT_OPENSSH ? kind : TRANSPORT_AUTO;
+    snprintf(p->how, sizeof p->how, "%s", reason);
+    note_choice(p);
+}
+
 static transport_kind kind_of(ssh_place *p)
 {
-    char reason[256];
     transport_kind kind = place_ssh_transport();
-    if (kind == TRANSPORT_AUTO)
-        kind = transport_choose(&p->target, reason, sizeof reason);
-    else
-        snprintf(reason, sizeof reason, "with %s, as --conf ssh.transport says",
+    if (kind != TRANSPORT_AUTO)
+        snprintf(p->how, sizeof p->how, "with %s, as --conf ssh.transport says",
                  kind == TRANSPORT_LIBSSH2 ? "libssh2" : "the ssh program");
-    note(p, "reached %s", reason);
+    else
+        kind = p->kind;
+    if (kind != TRANSPORT_AUTO)
+        note_choice(p);
     return kind;
 }
 
 static void tell_transport(void *arg, transport_step step, uint64_t took_ns)
 {
     const ssh_place *p = arg;
-    p->done(p->done_arg, step, took_ns);
+    if (p->done)
+        p->done(p->done_arg, step, took_ns);
 }
 
 static int open_session(ssh_place *p, preparing *t, start_failure *ret_failure, rdd_error *err)
@@ -386,7 +403,8 @@ static int open_session(ssh_place *p, preparing *t, start_failure *ret_failure, 
         return code;
     transport_step step = TRANSPORT_RESOLVE;
     transport_options how = { .cancel_fd = t->cancel_fd,
-                              .step = p->done ? tell_transport : NULL,
+                              .step = tell_transport,
+                              .chosen = tell_choice,
                               .arg = p,
                               .deadline_ns = clock_now_ns() + (p->target.connect_timeout_ms +
                                                                OPEN_SPARE_MS) * NS_PER_MS };

@@ -33,18 +33,23 @@ const char *transport_step_name(transport_step step)
 
 /* -- Which one --------------------------------------------------------------------------------- */
 
-/* A server that is known by an RSA key alone: libssh2 1.10 cannot check one with a server of
- * today's. */
-static bool known_by_rsa_alone(const ssh_target *t)
+/* What libssh2 cannot check of what is known of a server; NULL: nothing. 1.10 cannot check an RSA key with
+ * a server of today's. */
+static const char *unfit_host_key(const ssh_target *t)
 {
     known_hosts *known;
     rdd_error err;
     if (known_hosts_load(&known, t->known_hosts.items, t->known_hosts.count, &err))
-        return false;
-    unsigned types = t->host_key_alias ? known_hosts_types(known, t->host_key_alias, 0)
-                                       : known_hosts_types(known, t->host_name, t->port);
+        return NULL;
+    const char *name = t->host_key_alias ? t->host_key_alias : t->host_name, *why = NULL;
+    uint16_t port = t->host_key_alias ? 0 : t->port;
+    unsigned types = known_hosts_types(known, name, port);
+    if (!types && known_hosts_authority(known, name, port))
+        why = "it is known by a @cert-authority alone";
+    else if (types == HOST_KEY_RSA && !transport_libssh2_knows_rsa())
+        why = "it is known by an RSA host key alone, which needs libssh2 1.11";
     known_hosts_free(known);
-    return types == HOST_KEY_RSA;
+    return why;
 }
 
 transport_kind transport_choose(const ssh_target *target, char *reason, size_t size)
@@ -60,8 +65,8 @@ transport_kind transport_choose(const ssh_target *target, char *reason, size_t s
         why = "one of its identities is a security key";
     else if (target->only_rsa && !transport_libssh2_knows_rsa())
         why = "its identities are RSA keys, which need libssh2 1.11";
-    else if (!transport_libssh2_knows_rsa() && known_by_rsa_alone(target))
-        why = "it is known by an RSA host key alone, which needs libssh2 1.11";
+    else
+        why = unfit_host_key(target);
     if (why)
         snprintf(reason, size, "with the ssh program, as %s", why);
     else
@@ -219,29 +224,67 @@ static bool wait_to_retry(const transport_options *options, unsigned tries)
     return true;
 }
 
+static int open_as(transport **ret, transport_kind kind, transport_start *s)
+{
+    const transport_start fresh = *s;
+    rdd_error dropped;
+    transport_step dropped_at = TRANSPORT_RESOLVE;
+    for (unsigned tries = 0;; tries++) {
+        *s = fresh;
+        int code = try_once(ret, kind, s);
+        if (tries && code < 0 && !s->dropped && clock_now_ns() >= s->options->deadline_ns) {
+            code = dropped.code; /* tells more than that there was no time to be dropped again */
+            *s->err = dropped;
+            s->step = dropped_at;
+        }
+        if (!s->dropped || tries + 1 >= TRIES_MAX || !wait_to_retry(s->options, tries))
+            return code;
+        dropped = *s->err;
+        dropped_at = s->step;
+    }
+}
+
+static void tell_choice(const transport_options *options, transport_kind kind, const char *reason)
+{
+    if (options->chosen)
+        options->chosen(options->arg, kind, reason);
+}
+
+/* libssh2 was refused, and left out what ssh would have tried. Without an ssh program all stays as it is. */
+static int open_instead(transport **ret, transport_start *s, int code)
+{
+    char reason[256];
+    const rdd_error first = *s->err;
+    transport_start again = { .target = s->target, .command = s->command, .options = s->options,
+                              .err = s->err };
+    snprintf(reason, sizeof reason, "with the ssh program, as libssh2 was refused: %s", s->left_out);
+    tell_choice(s->options, TRANSPORT_OPENSSH, reason);
+    int then = open_as(ret, TRANSPORT_OPENSSH, &again);
+    if (then && again.step == TRANSPORT_RESOLVE && then != RDD_E_CANCELLED) {
+        *s->err = first;
+        return code;
+    }
+    *s = again;
+    return then;
+}
+
 int transport_open(transport **ret, transport_kind kind, const ssh_target *target,
                    const char *command, const transport_options *options,
                    transport_step *ret_step, rdd_error *err)
 {
     char reason[512];
-    rdd_error own, dropped;
-    transport_step dropped_at = TRANSPORT_RESOLVE;
-    if (kind == TRANSPORT_AUTO)
+    rdd_error own;
+    bool free_to_choose = kind == TRANSPORT_AUTO;
+    transport_start s = { .target = target, .command = command, .options = options,
+                          .err = err ? err : &own };
+    if (free_to_choose) {
         kind = transport_choose(target, reason, sizeof reason);
-    for (unsigned tries = 0;; tries++) {
-        transport_start s = { .target = target, .command = command, .options = options,
-                              .err = err ? err : &own };
-        int code = try_once(ret, kind, &s);
-        if (tries && code < 0 && !s.dropped && clock_now_ns() >= options->deadline_ns) {
-            code = dropped.code; /* tells more than that there was no time to be dropped again */
-            *s.err = dropped;
-            s.step = dropped_at;
-        }
-        if (ret_step)
-            *ret_step = s.step;
-        if (!s.dropped || tries + 1 >= TRIES_MAX || !wait_to_retry(options, tries))
-            return code;
-        dropped = *s.err;
-        dropped_at = s.step;
+        tell_choice(options, kind, reason);
     }
+    int code = open_as(ret, kind, &s);
+    if (code && free_to_choose && s.left_out)
+        code = open_instead(ret, &s, code);
+    if (ret_step)
+        *ret_step = s.step;
+    return code;
 }

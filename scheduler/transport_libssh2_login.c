@@ -251,8 +251,9 @@ typedef struct login {
     size_t file_count;
     unsigned offers;
     bool in;
-    bool encrypted, rsa; /* a key was left out, or failed, for that */
-    bool partial;        /* the server took a key, and then wanted more */
+    bool encrypted;       /* a key was left out for that */
+    const char *left_out; /* what ssh would do with a key, and libssh2 does not; NULL: nothing */
+    bool partial;         /* the server took a key, and then wanted more */
     char no_agent[300];
 } login;
 
@@ -281,6 +282,36 @@ static bool is_identity(const login *g, const ssh_agent_key *key)
         if (g->files[i].blob_size == key->size && !memcmp(g->files[i].blob, key->blob, key->size))
             return true;
     return false;
+}
+
+/* Why libssh2 cannot log in with a key of that type; NULL: it can. */
+static const char *unfit_key(const char *type)
+{
+    if (strstr(type, "-cert-"))
+        return "it cannot use a certificate of the agent's";
+    if (!strncmp(type, "sk-", 3))
+        return "it cannot use a security key";
+    return is_rsa(type) && !transport_libssh2_knows_rsa() ? "RSA keys need libssh2 1.11" : NULL;
+}
+
+/* Whether the agent's key may be offered at all. */
+static bool is_allowed(const login *g, const ssh_agent_key *key)
+{
+    return !g->s->target->identities_only || is_identity(g, key);
+}
+
+static const char *find_left_out(const login *g)
+{
+    const char *why = NULL;
+    for (size_t i = 0; i < g->file_count && !why; i++)
+        if (!g->files[i].encrypted)
+            why = unfit_key(g->files[i].type);
+    for (size_t i = 0; i < g->agent.count && !why; i++) {
+        char type[HOST_KEY_TYPE_MAX];
+        if (is_allowed(g, &g->agent.keys[i]) && agent_key_type(&g->agent.keys[i], type))
+            why = unfit_key(type);
+    }
+    return why;
 }
 
 typedef struct signing {
@@ -320,6 +351,7 @@ static int took(login *g, int code)
     if (!code || !over)
         return 0;
     const char *many = strstr(g->l->goodbye, "Too many authentication failures");
+    g->s->left_out = g->left_out;
     return start_fail(g->s, RDD_E_IO, "%s%s",
                       ssh_session_trouble(g->l, trouble, sizeof trouble),
                       many ? "; the server counts each key that is offered; name the right one "
@@ -357,7 +389,6 @@ static int offer_identity(login *g, size_t i, bool rsa)
     const ssh_agent_key *key = find_in_agent(g, file);
     if (is_rsa(file->type) != rsa || !strncmp(file->type, "sk-", 3))
         return 0;
-    g->rsa |= rsa;
     if (key)
         return offer_agent_key(g, key);
     if (file->encrypted)
@@ -380,10 +411,9 @@ static int offer_all(login *g)
         for (size_t i = 0; i < g->agent.count && !g->in && g->offers < OFFERS_MAX; i++) {
             char type[HOST_KEY_TYPE_MAX];
             const ssh_agent_key *key = &g->agent.keys[i];
-            if (g->s->target->identities_only || is_identity(g, key) || !agent_key_type(key, type) ||
+            if (!is_allowed(g, key) || is_identity(g, key) || !agent_key_type(key, type) ||
                 is_rsa(type) != rsa || !strncmp(type, "sk-", 3) || strstr(type, "-cert-"))
                 continue;
-            g->rsa |= rsa;
             int code = offer_agent_key(g, key);
             if (code)
                 return code;
@@ -424,9 +454,8 @@ static int wants_more(login *g)
 /* What was tried, and what would do. */
 static int refused(login *g, const char *methods)
 {
-    const char *rsa = g->rsa && !transport_libssh2_knows_rsa()
-                          ? "; RSA keys need libssh2 1.11 for servers of today: use "
-                          : "";
+    const char *left_out = g->left_out;
+    g->s->left_out = left_out;
     const char *fix = "is the public key in the authorized_keys over there, and the user right?";
     if (!g->offers && g->encrypted)
         fix = "the identity file has a passphrase: give it to the agent (ssh-add)";
@@ -438,10 +467,11 @@ static int refused(login *g, const char *methods)
     else if (g->encrypted)
         fix = "another identity file has a passphrase: give it to the agent (ssh-add)";
     return start_fail(g->s, RDD_E_IO,
-                      "%s: Permission denied (%s), %u %s offered%s; %s%s%s", g->user, methods,
+                      "%s: Permission denied (%s), %u %s offered%s; %s%s%s%s%s", g->user, methods,
                       g->offers, g->offers == 1 ? "key was" : "keys were",
-                      g->offers >= OFFERS_MAX ? ", the most that are tried" : "", fix, rsa,
-                      *rsa ? ssh_instead : "");
+                      g->offers >= OFFERS_MAX ? ", the most that are tried" : "", fix,
+                      left_out ? "; or, as " : "", left_out ? left_out : "", left_out ? ", use " : "",
+                      left_out ? ssh_instead : "");
 }
 
 static int log_in(login *g)
@@ -463,6 +493,7 @@ static int log_in(login *g)
         if (code)
             return code;
     }
+    g->left_out = find_left_out(g);
     code = offer_all(g);
     if (code || g->in)
         return code;
