@@ -86,7 +86,7 @@ static const conf_key KEYS[] = {
       "to be connected to a node; unless set, what the ssh configuration says" },
     { "ssh.host_key", CONF_CHOICE, "", 0, "yes|accept-new",
       "whether a node's key must be known; unset: what the ssh configuration says" },
-    { "ssh.identity", CONF_TEXT, "", 0, NULL, "private key to try first, on all nodes" },
+    { "ssh.identity", CONF_TEXT, "", 0, NULL, "private key to try first, on all nodes and jump hosts" },
     { "ssh.known_hosts", CONF_TEXT, "", 0, NULL,
       "known_hosts file to use instead of the user's" },
     { "ssh.transport", CONF_CHOICE, "auto", 0, "auto|libssh2|openssh",

@@ -122,9 +122,7 @@ static void add_common(arguments *a, const ssh_target *t)
     uint64_t ms = t->connect_timeout_ms ? t->connect_timeout_ms : 15000;
     add_text(a, "-o");
     add(a, arena_format(a->memory, "ConnectTimeout=%llu", (unsigned long long)(ms + 999) / 1000));
-    /* One session, one connection: a shared one would hide the steps, and end with another. */
     add_option(a, "ControlMaster=no");
-    add_option(a, "ControlPath=none");
     add_option(a, "ClearAllForwardings=yes");
     add_option(a, "ForwardAgent=no");
     add_option(a, "ForwardX11=no");
@@ -145,6 +143,85 @@ static void add_streams(arguments *a, const ssh_target *t)
     add_option(a, "ForkAfterAuthentication=no");
 }
 
+/* -- Jump hosts -------------------------------------------------------------------------------- */
+
+/* As ssh -J makes it, but that its own calls of ssh would have no options of ours. */
+
+#define WAY_ON "[%h]:%p"
+
+/* `way`: a ProxyCommand; NULL: as the configuration has it. */
+static void add_jump(arguments *a, const ssh_target *t, const char *jump, size_t size, const char *way,
+                     const char *to)
+{
+    add_text(a, "ssh");
+    add_text(a, "-T");
+    add_option(a, "LogLevel=INFO");
+    add_option(a, "BatchMode=yes");
+    add_streams(a, t);
+    add_common(a, t);
+    add_value(a, "UserKnownHostsFile", t->jump_known_hosts);
+    for (size_t i = 0; i < t->jump_identities.count; i++)
+        add_value(a, "IdentityFile", t->jump_identities.items[i]);
+    if (way) {
+        add_text(a, "-o");
+        add(a, arena_format(a->memory, "ProxyCommand=%s", way));
+    }
+    add_text(a, "-W");
+    add_text(a, to);
+    add_text(a, "--");
+    /* A URI: the one form in which a port may follow. */
+    bool uri = size > 6 && !memcmp(jump, "ssh://", 6);
+    add(a, arena_format(a->memory, "%s%.*s", uri ? "" : "ssh://", (int)size, jump));
+}
+
+/* A word for the user's shell, whichever that is, in a ProxyCommand, where "%" begins a token. ssh looks
+ * at the quotes of a ProxyCommand, too, and takes a backslash as one even between single ones: there is
+ * none of ours. */
+static void append_word(buf *b, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@";
+    bool quote = word[strspn(word, plain)] != 0, tokens = !strcmp(word, WAY_ON);
+    buf_text(b, quote ? " '" : " ");
+    for (; *word; word++) {
+        if (*word == '%' && !tokens)
+            buf_char(b, '%');
+        if (*word == '\'')
+            buf_text(b, "'\"'\"'");
+        else
+            buf_char(b, *word);
+    }
+    buf_text(b, quote ? "'" : "");
+}
+
+/* The ProxyCommand that leads over all jump hosts of a list: each is the way to the next. */
+static const char *jump_command(arguments *a, const ssh_target *t, const char *list, size_t size)
+{
+    const char *command = NULL;
+    for (size_t at = 0; at < size && !a->failed;) {
+        const char *comma = memchr(list + at, ',', size - at);
+        size_t end = comma ? (size_t)(comma - list) : size;
+        arguments one = { .memory = a->memory };
+        CLEANUP(buf_release) buf b = { .max = 64 << 10 };
+        add_jump(&one, t, list + at, end - at, command, WAY_ON);
+        for (size_t i = 0; i < one.count; i++)
+            append_word(&b, one.items[i]);
+        const char *text = buf_terminate(&b);
+        command = text ? arena_strdup(a->memory, text + 1) : NULL;
+        a->failed |= one.failed || !command;
+        at = end + 1;
+    }
+    return command;
+}
+
+static void add_way(arguments *a, const ssh_target *t, const char *list, size_t size)
+{
+    const char *command = jump_command(a, t, list, size);
+    add_text(a, "-o");
+    add(a, arena_format(a->memory, "ProxyCommand=%s", command ? command : "none"));
+}
+
+/* -- Sessions ---------------------------------------------------------------------------------- */
+
 /* What the hosts list says goes before the configuration; what came from there is the same again. */
 static void add_target(arguments *a, const ssh_target *t)
 {
@@ -156,10 +233,8 @@ static void add_target(arguments *a, const ssh_target *t)
     add_text(a, "-p");
     add(a, arena_format(a->memory, "%u", t->port));
     add_value(a, "HostKeyAlias", t->host_key_alias);
-    if (t->proxy_jump && !t->proxy_command) {
-        add_text(a, "-J");
-        add_text(a, t->proxy_jump);
-    }
+    if (t->proxy_jump && !t->proxy_command)
+        add_way(a, t, t->proxy_jump, strlen(t->proxy_jump));
     add_option(a, t->identities_only ? "IdentitiesOnly=yes" : "IdentitiesOnly=no");
     add_value(a, "IdentityAgent", t->agent ? t->agent : "none");
     for (size_t i = 0; i < t->identities.count; i++)
@@ -199,6 +274,8 @@ char **ssh_program_session(const ssh_target *target, const char *command, int lo
     add_option(&a, "LogLevel=DEBUG1");
     add_option(&a, "BatchMode=yes");
     add_option(&a, "RemoteCommand=none");
+    /* One session, one connection: a shared one would hide the steps, and end with another. */
+    add_option(&a, "ControlPath=none");
     add_streams(&a, target);
     if (target->has_session_type)
         add_option(&a, "SessionType=default");
@@ -216,24 +293,11 @@ char **ssh_program_session(const ssh_target *target, const char *command, int lo
 char **ssh_program_through_jump(const ssh_target *target, arena *memory, rdd_error *err)
 {
     arguments a = { .memory = memory };
-    const char *last = strrchr(target->proxy_jump, ',');
-    add_text(&a, "ssh");
-    add_text(&a, "-T");
-    add_option(&a, "LogLevel=INFO");
-    add_option(&a, "BatchMode=yes");
-    add_streams(&a, target);
-    add_common(&a, target);
-    if (last) {
-        add_text(&a, "-J");
-        add(&a, arena_copy(memory, target->proxy_jump, (size_t)(last - target->proxy_jump)));
-    }
-    add_text(&a, "-W");
+    const char *last = strrchr(target->proxy_jump, ','), *jump = last ? last + 1 : target->proxy_jump;
     const char *format = strchr(target->host_name, ':') ? "[%s]:%u" : "%s:%u";
-    add(&a, arena_format(memory, format, target->host_name, target->port));
-    add_text(&a, "--");
-    const char *jump = last ? last + 1 : target->proxy_jump;
-    /* A URI: the one form in which a port may follow. */
-    add(&a, strncmp(jump, "ssh://", 6) ? arena_format(memory, "ssh://%s", jump)
-                                       : arena_strdup(memory, jump));
+    const char *to = arena_format(memory, format, target->host_name, target->port);
+    const char *way = last ? jump_command(&a, target, target->proxy_jump, (size_t)(last - target->proxy_jump))
+                           : NULL;
+    add_jump(&a, target, jump, strlen(jump), way, to);
     return arguments_end(&a, err);
 }

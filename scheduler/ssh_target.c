@@ -313,7 +313,8 @@ static void set_known_hosts(resolver *r)
     const char *systems = ssh_config_get(&r->config, "globalknownhostsfile");
     if (*own) {
         const char *path = expand_path(r, own);
-        add(r, &r->t.known_hosts, path ? path : own);
+        r->t.jump_known_hosts = path ? path : keep(r, own);
+        add(r, &r->t.known_hosts, r->t.jump_known_hosts);
     } else if (users) {
         add_paths(r, &r->t.known_hosts, users);
     }
@@ -369,6 +370,46 @@ static int set_identities(resolver *r, rdd_error *err)
     return 0;
 }
 
+/* One more beside those that a jump host has by its configuration: ssh would not look for its default ones
+ * any more, so that all are named. */
+static int add_jump_identities(resolver *r, const char *jump, rdd_error *err)
+{
+    host h = { .name = arena_format(r->memory, "ssh://%s", jump) };
+    resolver there = { .h = &h, .memory = r->memory, .home = r->home, .login = r->login,
+                       .t.config_file = r->t.config_file };
+    if (!h.name)
+        return error_set_memory(err, "resolving a jump host");
+    int code = ask_ssh(&there, err);
+    if (code < 0)
+        return code;
+    set_address(&there);
+    for (size_t i = 0; i < there.config.count; i++)
+        if (!strcmp(there.config.lines[i].key, "identityfile"))
+            add_configured(&there, there.config.lines[i].value);
+    for (size_t i = 0; i < there.t.identities.count; i++)
+        add(r, &r->t.jump_identities, there.t.identities.items[i]);
+    r->no_memory |= there.no_memory;
+    return 0;
+}
+
+static int set_jump_identities(resolver *r, rdd_error *err)
+{
+    const char *named = conf_text("ssh.identity"), *at = r->t.proxy_jump;
+    if (!*named || !at || r->t.proxy_command)
+        return 0;
+    add(r, &r->t.jump_identities, expand_path(r, named)); /* it is there: set_identities() */
+    while (*at) {
+        const char *end = strchrnul(at, ',');
+        const char *jump = arena_copy(r->memory, at, (size_t)(end - at));
+        int code = jump ? add_jump_identities(r, jump, err)
+                        : error_set_memory(err, "resolving a jump host");
+        if (code < 0)
+            return code;
+        at = *end ? end + 1 : end;
+    }
+    return 0;
+}
+
 /* What libssh2 cannot do with them. */
 static void look_at_identities(resolver *r)
 {
@@ -403,6 +444,8 @@ static int resolve(resolver *r, rdd_error *err)
     set_policy(r);
     set_known_hosts(r);
     code = set_identities(r, err);
+    if (code == 0)
+        code = set_jump_identities(r, err);
     if (code < 0)
         return code;
     look_at_identities(r);

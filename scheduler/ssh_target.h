@@ -34,6 +34,8 @@ typedef struct ssh_target {
     const char *agent;          /* socket; NULL: none */
     const char *proxy_jump;     /* NULL: none */
     const char *proxy_command;  /* NULL: none */
+    const char *jump_known_hosts;  /* --conf ssh.known_hosts, for the jump hosts; NULL: their own */
+    ssh_text_list jump_identities; /* --conf ssh.identity and then those of the jump hosts; none: their own */
     bool has_certificates;      /* CertificateFile, or a -cert.pub beside an identity */
     bool has_security_key;      /* an identity is sk-* */
     bool only_rsa;              /* all identities that are files are RSA, and there is no agent */

@@ -206,11 +206,16 @@ static int complain(openssh *o, transport_start *s, const ssh_complaint *why)
         before = "the server took a key and wants more besides: ";
         fix = start_further_method;
     }
+    const char *jump = s->target->proxy_jump;
+    bool by_way = jump && !o->log.greeted &&
+                  (why->step == TRANSPORT_HOST_KEY || why->step == TRANSPORT_LOGIN);
     s->step = why->step;
     s->dropped = why->dropped;
     bool key = why->step == TRANSPORT_HOST_KEY && o->log.host_key[0];
-    return start_fail(s, RDD_E_IO, "%s%s%s%s%s%s%s", before, why->what, key ? " (the server has " : "",
-                      key ? o->log.host_key : "", key ? ")" : "", fix ? "; " : "", fix ? fix : "");
+    return start_fail(s, RDD_E_IO, "%s%s%s%s%s%s%s%s%s%s", by_way ? "by way of " : "",
+                      by_way ? jump : "", by_way ? ": " : "", before, why->what,
+                      key ? " (the server has " : "", key ? o->log.host_key : "", key ? ")" : "",
+                      fix ? "; " : "", fix ? fix : "");
 }
 
 /* What ssh has said tells what went wrong and where; the message is ours. */

@@ -221,6 +221,32 @@ static void settings_go_before(void **state)
     assert_list(t.identities, "");
 }
 
+/* What --conf says for all hosts is for those on the way, too; the keys that they have stay. */
+static void settings_are_for_jump_hosts(void **state)
+{
+    (void)state;
+    need_ssh();
+    test_file("all", "x", 1);
+    test_file("k_gate", "x", 1);
+    test_file("k_10.0.0.9_eve_7", "x", 1);
+    test_file("k_node", "x", 1);
+    use_config("Host gate\n IdentityFile @/k_gate\n IdentityFile @/none\n"
+               "Host far\n HostName 10.0.0.9\n IdentityFile @/k_%h_%r_%p\n IdentityFile @/k_gate\n"
+               "Host n1\n IdentityFile @/k_node\n ProxyJump gate,eve@far:7\n"
+               "Host n2\n IdentityFile @/k_node\n");
+    ssh_target t = resolve("n1");
+    assert_null(t.jump_known_hosts);
+    assert_int_equal(t.jump_identities.count, 0);
+    set("ssh.identity", here("all"));
+    set("ssh.known_hosts", here("ours"));
+    t = resolve("n1");
+    assert_string_equal(t.jump_known_hosts, here("ours"));
+    assert_list(t.jump_identities, "all k_gate k_10.0.0.9_eve_7");
+    assert_list(t.identities, "all k_node");
+    assert_list(resolve("n2 jump=gate").jump_identities, "all k_gate");
+    assert_int_equal(resolve("n2").jump_identities.count, 0);
+}
+
 static void agents(void **state)
 {
     (void)state;
@@ -565,6 +591,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(all_that_is_configured, fresh),
         cmocka_unit_test_setup(the_grammar_goes_before, fresh),
         cmocka_unit_test_setup(settings_go_before, fresh),
+        cmocka_unit_test_setup(settings_are_for_jump_hosts, fresh),
         cmocka_unit_test_setup(agents, fresh),
         cmocka_unit_test_setup(session_types, fresh),
         cmocka_unit_test_setup(proxy_commands, fresh),
