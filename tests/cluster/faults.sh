@@ -57,6 +57,31 @@ case_kill_the_session()
     done
 }
 
+# reached N HOW: how often n3 was.
+reached()
+{
+    [ "$(grep -c "n3: reached $2" "$err")" -eq "$1" ] || { grep 'n3: reached' "$err"; return 1; }
+}
+
+# libssh2 is refused once; after that the node is the ssh program's.
+case_a_key_that_libssh2_cannot_use()
+{
+    ssh-keygen -q -t rsa -N '' -f rsa
+    calm
+    on n3 cp /etc/ssh/authorized_keys /etc/ssh/before
+    on n3 sh -c "echo '$(cat rsa.pub)' >/etc/ssh/authorized_keys"
+    begin_wait --verbose --conf ssh.identity="$PWD/rsa"
+    on n3 pkill -KILL -f '^sshd: node'
+    go n1,n2,n3
+    ends_with 0
+    same calm "$out"
+    on n3 mv /etc/ssh/before /etc/ssh/authorized_keys
+    tidy_up
+    grep -q 'n3: reached with the ssh program' "$err" || skip "this libssh2 can use RSA keys"
+    reached 1 'with libssh2'
+    reached 2 'with the ssh program, as libssh2 was refused: RSA keys need libssh2 1.11'
+}
+
 # Silence is found by the missing heartbeats.
 case_a_supervisor_that_hangs()
 {
