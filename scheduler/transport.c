@@ -250,14 +250,14 @@ static void tell_choice(const transport_options *options, transport_kind kind, c
         options->chosen(options->arg, kind, reason);
 }
 
-/* libssh2 was refused, and left out what ssh would have tried. Without an ssh program all stays as it is. */
+/* libssh2 did not get in, and ssh may. Without an ssh program all stays as it is. */
 static int open_instead(transport **ret, transport_start *s, int code)
 {
     char reason[256];
     const rdd_error first = *s->err;
     transport_start again = { .target = s->target, .command = s->command, .options = s->options,
                               .err = s->err };
-    snprintf(reason, sizeof reason, "with the ssh program, as libssh2 was refused: %s", s->left_out);
+    snprintf(reason, sizeof reason, "with the ssh program, as libssh2 did not get in: %s", s->instead);
     tell_choice(s->options, TRANSPORT_OPENSSH, reason);
     int then = open_as(ret, TRANSPORT_OPENSSH, &again);
     if (then && again.step == TRANSPORT_RESOLVE && then != RDD_E_CANCELLED) {
@@ -282,7 +282,7 @@ int transport_open(transport **ret, transport_kind kind, const ssh_target *targe
         tell_choice(options, kind, reason);
     }
     int code = open_as(ret, kind, &s);
-    if (code && free_to_choose && s.left_out)
+    if (code && free_to_choose && s.instead)
         code = open_instead(ret, &s, code);
     if (ret_step)
         *ret_step = s.step;

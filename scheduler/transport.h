@@ -70,8 +70,8 @@ typedef struct transport_options {
     uint64_t deadline_ns; /* clock_now_ns(); of the whole start */
     /* Told as steps are done, from the calling thread; may be NULL. */
     void (*step)(void *arg, transport_step step, uint64_t took_ns);
-    /* Told which one TRANSPORT_AUTO has become, and why (transport_choose()): once more when libssh2 was
-     * refused and the ssh program may get in. May be NULL. */
+    /* Told which one TRANSPORT_AUTO has become, and why (transport_choose()): once more when libssh2 did
+     * not get in and the ssh program may. May be NULL. */
     void (*chosen)(void *arg, transport_kind kind, const char *reason);
     void *arg;
 } transport_options;
@@ -81,8 +81,8 @@ typedef struct transport_options {
  * NULL) is where, TRANSPORT_STEPS when all went well. `command` and `options` are not kept; the
  * target lives as long as the transport. Dials respect MaxStartups (dial.h): a server that drops
  * the connection before it says its version is tried again, a few times. TRANSPORT_AUTO tries the ssh
- * program when libssh2's login is refused and there were keys that libssh2 cannot use. Any number of
- * threads may open transports at once. */
+ * program when libssh2 does not get in for what it cannot do: keys, algorithms. Any number of threads
+ * may open transports at once. */
 int transport_open(transport **ret, transport_kind kind, const ssh_target *target,
                    const char *command, const transport_options *options,
                    transport_step *ret_step, rdd_error *err);

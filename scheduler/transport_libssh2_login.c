@@ -91,6 +91,7 @@ static int no_agreement(ssh_session *l, transport_start *s, const ssh_kexinit *s
         our_methods(l, kinds[i].kind, ours, sizeof ours);
         if (ssh_kexinit_share(kinds[i].theirs, ours))
             continue;
+        s->instead = "the server's algorithms are too new for it";
         return start_fail(s, RDD_E_IO,
                           "the server's %s are too new for libssh2 %s: it takes %.*s, libssh2 has %s; "
                           "use %s", kinds[i].name, libssh2_version(0),
@@ -142,6 +143,8 @@ static int unknown_host(transport_start *s, const known_host_answer *answer, con
     const ssh_target *t = s->target;
     uint16_t port;
     const char *name = host_of(t, &port);
+    if (answer->authority.file)
+        s->instead = "it cannot check what an authority has signed";
     if (answer->authority.file)
         return start_fail(s, RDD_E_IO,
                           "%s:%u trusts an authority for this host, which libssh2 cannot check; use %s",
@@ -351,7 +354,7 @@ static int took(login *g, int code)
     if (!code || !over)
         return 0;
     const char *many = strstr(g->l->goodbye, "Too many authentication failures");
-    g->s->left_out = g->left_out;
+    g->s->instead = g->left_out;
     return start_fail(g->s, RDD_E_IO, "%s%s",
                       ssh_session_trouble(g->l, trouble, sizeof trouble),
                       many ? "; the server counts each key that is offered; name the right one "
@@ -446,6 +449,7 @@ static int wants_more(login *g)
 {
     char methods[256];
     int code = ask_methods(g, methods, sizeof methods);
+    g->s->instead = g->left_out;
     return code ? code
                 : start_fail(g->s, RDD_E_IO, "%s: the server took a key and wants more besides: %s; %s",
                              g->user, methods, start_further_method);
@@ -455,7 +459,7 @@ static int wants_more(login *g)
 static int refused(login *g, const char *methods)
 {
     const char *left_out = g->left_out;
-    g->s->left_out = left_out;
+    g->s->instead = left_out;
     const char *fix = "is the public key in the authorized_keys over there, and the user right?";
     if (!g->offers && g->encrypted)
         fix = "the identity file has a passphrase: give it to the agent (ssh-add)";

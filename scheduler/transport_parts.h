@@ -18,7 +18,7 @@ typedef struct transport_start {
     uint64_t step_deadline_ns; /* until when */
     dial_pass pass;            /* given back with TRANSPORT_LOGIN */
     bool dropped;              /* the server hung up before its greeting: worth another try */
-    const char *left_out;      /* the login was refused, and this is why ssh's may not be; NULL: no reason */
+    const char *instead;       /* it failed, and this is why the ssh program may not; NULL: no reason */
     rdd_error *err;
 } transport_start;
 

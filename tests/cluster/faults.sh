@@ -79,7 +79,7 @@ case_a_key_that_libssh2_cannot_use()
     tidy_up
     grep -q 'n3: reached with the ssh program' "$err" || skip "this libssh2 can use RSA keys"
     reached 1 'with libssh2'
-    reached 2 'with the ssh program, as libssh2 was refused: RSA keys need libssh2 1.11'
+    reached 2 'with the ssh program, as libssh2 did not get in: RSA keys need libssh2 1.11'
 }
 
 # Silence is found by the missing heartbeats.

@@ -437,8 +437,8 @@ static void on_choice(void *arg, transport_kind kind, const char *reason)
     snprintf(c->reason, sizeof c->reason, "%s", reason);
 }
 
-/* libssh2 is refused, and the ssh program gets in. */
-static void assert_second_choice(const ssh_target *target, const char *word)
+/* libssh2 does not get in, and the ssh program does. */
+static void assert_second_choice(const ssh_target *target, transport_step step, const char *word)
 {
     choices_made made = { 0 };
     transport *t = NULL;
@@ -446,7 +446,7 @@ static void assert_second_choice(const ssh_target *target, const char *word)
     transport_options options = rig_options();
     options.chosen = on_choice;
     options.arg = &made;
-    rig_refused(TRANSPORT_LIBSSH2, target, NULL, TRANSPORT_LOGIN, WORDS(word, "ssh.transport=openssh"));
+    rig_refused(TRANSPORT_LIBSSH2, target, NULL, step, WORDS(word, "ssh.transport=openssh"));
     if (transport_open(&t, TRANSPORT_AUTO, target, "true", &options, NULL, &err))
         fail_msg("%s", err.message);
     rig_end(t, PATIENCE_NS, "exited with status 0");
@@ -472,7 +472,7 @@ static void rsa_key_beside_another(void **state)
     keys[0] = sshd_key(s, "stranger", "ed25519", NULL, false);
     keys[1] = sshd_key(s, "old", "rsa", NULL, true);
     target.identities = (ssh_text_list){ keys, 2 };
-    assert_second_choice(&target, "RSA keys need libssh2 1.11");
+    assert_second_choice(&target, TRANSPORT_LOGIN, "RSA keys need libssh2 1.11");
     sshd_stop(s);
 }
 
@@ -489,7 +489,7 @@ static void rsa_key_of_the_agent(void **state)
     target.agent = a.path;
     target.identities.count = 0;
     target.identities_only = false;
-    assert_second_choice(&target, "RSA keys need libssh2 1.11");
+    assert_second_choice(&target, TRANSPORT_LOGIN, "RSA keys need libssh2 1.11");
     agent_stop(&a);
     sshd_stop(s);
 }
@@ -515,7 +515,7 @@ static void certificate_of_the_agent(void **state)
     target.agent = a.path;
     target.identities.count = 0;
     target.identities_only = false;
-    assert_second_choice(&target, "certificate of the agent's");
+    assert_second_choice(&target, TRANSPORT_LOGIN, "certificate of the agent's");
     agent_stop(&a);
     sshd_stop(s);
 }
@@ -594,6 +594,7 @@ static void new_ciphers(transport_kind kind)
                           "libssh2 has aes", "ssh.transport=openssh"));
     else
         rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    assert_second_choice(&target, TRANSPORT_EXCHANGE, "are too new for");
     sshd_stop(s);
 }
 BOTH(new_ciphers)
@@ -802,7 +803,7 @@ static void jump_host_lets_nobody_in(transport_kind kind)
                 WORDS("node: login: by way of ", "@127.0.0.1: Permission denied"));
     assert_true(sshd_count_log(w.jumps[0], "Accepted publickey") > 0);
     /* They do, the node does not: not the way's fault. */
-    w.target.proxy_jump = strcpy(w.names, "j2");
+    w.target.proxy_jump = "j2";
     CLEANUP(freep) char *in = strdup(sshd_path(w.s, "authorized_keys"));
     char line[4096];
     read_file(in, line, sizeof line);
