@@ -101,13 +101,15 @@ static void read_public(const char *path, ssh_key_file *k)
     char name[4096];
     CLEANUP(freep) char *text = malloc(SSH_KEY_FILE_MAX);
     CLEANUP(freep) unsigned char *data = malloc(SSH_KEY_FILE_MAX);
-    int n = snprintf(name, sizeof name, "%s.pub", path);
+    size_t size = strlen(path);
+    bool public = size > 4 && !strcmp(path + size - 4, ".pub");
+    int n = snprintf(name, sizeof name, public ? "%s" : "%s.pub", path);
     if (!text || !data || n < 0 || (size_t)n >= sizeof name ||
         !ssh_key_file_text(name, text, SSH_KEY_FILE_MAX))
         return;
     const char *at = text + strcspn(text, " \t\r\n");
     at += strspn(at, " \t");
-    size_t size = 0;
+    size = 0;
     if (base64_decode(at, strcspn(at, " \t\r\n"), data, &size))
         set_blob(k, data, size);
 }

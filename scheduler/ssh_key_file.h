@@ -22,7 +22,8 @@ size_t ssh_key_file_text(const char *path, char *text, size_t size);
 /* What the text of a private key says; *ret begins as all zeros. */
 void ssh_key_file_parse(const char *text, ssh_key_file *ret);
 
-/* Reads `path`, and `path`.pub when the file itself does not have the public half in the clear. */
+/* Reads `path`, and `path`.pub when the file itself does not have the public half in the clear; `path` may
+ * be that of the .pub alone. */
 void ssh_key_file_read(const char *path, ssh_key_file *ret);
 
 #endif

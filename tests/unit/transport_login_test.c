@@ -385,6 +385,30 @@ static void agent_alone(transport_kind kind)
 }
 BOTH(agent_alone)
 
+/* An identity that is a public key alone chooses one of the agent's. */
+static void agent_has_the_named_key(transport_kind kind)
+{
+    sshd *s = rig_sshd(&(sshd_options){ .config = "MaxAuthTries 2\n" });
+    ssh_target target = sshd_target(s);
+    agent a;
+    agent_start(&a, s);
+    for (int i = 0; i < 7; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "other%d", i);
+        agent_add(sshd_key(s, name, "ed25519", NULL, false));
+    }
+    CLEANUP(freep) char *key = strdup(sshd_key(s, "mine", "ed25519", NULL, true));
+    CLEANUP(freep) char *public = strdup(sshd_path(s, "mine.pub"));
+    agent_add(key);
+    assert_int_equal(unlink(key), 0);
+    target.agent = a.path;
+    target.identities = (ssh_text_list){ (const char **)&public, 1 };
+    rig_run(kind, &target, "echo in", "in\n", "exited with status 0");
+    agent_stop(&a);
+    sshd_stop(s);
+}
+BOTH(agent_has_the_named_key)
+
 /* An agent that takes questions and never answers. */
 static void agent_hangs(void **state)
 {
@@ -871,6 +895,7 @@ int main(int argc, char **argv)
         BOTH_TESTS(keys_of_old_formats),
         BOTH_TESTS(agent_has_the_key),
         BOTH_TESTS(agent_alone),
+        BOTH_TESTS(agent_has_the_named_key),
         cmocka_unit_test(agent_hangs),
         BOTH_TESTS(rsa_key),
         cmocka_unit_test(rsa_key_beside_another),
