@@ -160,6 +160,9 @@ static const meaning meanings[] = {
     { "UNPROTECTED PRIVATE KEY FILE", TRANSPORT_LOGIN, "chmod 600 the key file" },
     { "exec request failed", TRANSPORT_EXEC,
       "the server runs no commands for this user; see its sshd_config and the user's shell" },
+    { "administratively prohibited", TRANSPORT_CONNECT,
+      "the jump host forwards no connections for this user; see AllowTcpForwarding and PermitOpen in its "
+      "sshd_config" },
     { "open failed", TRANSPORT_EXEC,
       "the server opens no session for this user; see MaxSessions in its sshd_config" },
     { "Bad configuration option", TRANSPORT_RESOLVE,

@@ -738,6 +738,18 @@ static void session_types(transport_kind kind)
 }
 BOTH(session_types)
 
+static void jump_host_forwards_nothing(transport_kind kind)
+{
+    sshd *jump = rig_sshd(&(sshd_options){ .config = "AllowTcpForwarding no\n" }), *s = rig_sshd(NULL);
+    ssh_target target = sshd_target(s);
+    char path[PATH_MAX];
+    jump_config(jump, s, &target, path);
+    rig_refused(kind, &target, NULL, TRANSPORT_CONNECT, WORDS("prohibited", "AllowTcpForwarding"));
+    sshd_stop(jump);
+    sshd_stop(s);
+}
+BOTH(jump_host_forwards_nothing)
+
 /* Two jump hosts, of which the configuration says nothing that would help: what gets in there is ours. */
 typedef struct two_jumps {
     sshd *jumps[2], *s;
@@ -910,6 +922,7 @@ int main(int argc, char **argv)
         BOTH_TESTS(no_sessions),
         BOTH_TESTS(banner_is_no_output),
         BOTH_TESTS(by_jump_host),
+        BOTH_TESTS(jump_host_forwards_nothing),
         BOTH_TESTS(settings_reach_jump_hosts),
         BOTH_TESTS(jump_host_lets_nobody_in),
         BOTH_TESTS(session_types),
