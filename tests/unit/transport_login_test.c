@@ -227,8 +227,8 @@ static void key_and_more_is_wanted(transport_kind kind)
         sshd *s = rig_sshd(&(sshd_options){ .config = config });
         ssh_target target = sshd_target(s);
         rig_refused(kind, &target, NULL, TRANSPORT_LOGIN,
-                    WORDS("node: login: ", "the server took a key and wants more besides: ", left[i],
-                          "AuthenticationMethods"));
+                    WORDS("node: login: ", "the server took a key and wants more besides",
+                          kind == TRANSPORT_OPENSSH ? left[i] : "", "AuthenticationMethods"));
         const char *keys[] = { target.identities.items[0], sshd_key(s, "second", "ed25519", NULL, true) };
         target.identities = (ssh_text_list){ keys, ARRAY_SIZE(keys) };
         if (i == 0)
