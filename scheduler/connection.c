@@ -258,10 +258,11 @@ static void take_bye(connection *c, const frame *f)
         connection_fail_protocol(c, "a malformed goodbye");
         return;
     }
-    c->refused = c->phase == GREETING && why.code != RDD_OK;
+    bool starting = c->phase == GREETING && why.code != RDD_OK;
+    c->refused = starting && why.code != RDD_E_MEMORY && why.code != RDD_E_LIMIT; /* these may pass */
     if (why.code == RDD_OK)
         error_set(&why, RDD_E_LOST, "%s ended", c->name);
-    else if (c->refused)
+    else if (starting)
         error_prefix(&why, "%s: starting: ", c->name);
     else
         error_prefix(&why, "%s ended: ", c->name);

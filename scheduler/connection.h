@@ -76,7 +76,7 @@ bool connection_is_stale(const connection *c);
 /* It ended before it said anything that this side understood. */
 bool connection_was_mute(const connection *c);
 
-/* Instead of answering it said why it cannot start. */
+/* Instead of answering it said why it cannot start, and that is no want of memory or the like. */
 bool connection_was_refused(const connection *c);
 
 /* Outcomes that are complete; a heap array that the caller frees, with what is inside. NULL when
