@@ -160,7 +160,7 @@ void rdd_fail(rdd_task *task, const char *format, ...)
 /* What earlier records of the batch hold, BATCH_BYTES at most, is not this one's. */
 void op_task_filled(op_task *t)
 {
-    size_t held = t->scratch->used + (t->partition_op ? t->lasting->used : 0);
+    size_t held = t->scratch->used + (t->partition_op ? t->lasting->used + t->kept : 0);
     if (!t->partition_op)
         t->base.rdd_stop_ = 1;
     for (size_t i = 0; i < t->puller_count && t->scratch->used > BATCH_BYTES; i++)
@@ -171,7 +171,7 @@ void op_task_filled(op_task *t)
     if (t->partition_op)
         op_task_fail(t, RDD_E_LIMIT,
                      "it holds more than task.budget (%zu bytes): text that it made since it last called "
-                     "rdd_next(), and all that rdd_alloc() gave it; raise --conf task.budget",
+                     "rdd_next(), and all that rdd_alloc() and rdd_keep() gave it; raise --conf task.budget",
                      t->budget);
     else
         op_task_fail(t, RDD_E_LIMIT,
@@ -206,11 +206,14 @@ rdd_str rdd_keep(rdd_task *task, rdd_str s)
     op_task *t = of(task);
     if (!s.data)
         return s;
-    char *copy = arena_copy(t->run->memory, s.data, s.size);
+    char *copy = op_task_spent(t) ? NULL : arena_copy(t->run->memory, s.data, s.size);
     if (!copy) {
         op_task_fail(t, RDD_E_MEMORY, "out of memory");
         return (rdd_str){ 0, "" };
     }
+    t->kept += s.size;
+    if (UNLIKELY(t->partition_op && t->kept > BATCH_BYTES))
+        op_task_filled(t);
     return (rdd_str){ s.size, copy };
 }
 

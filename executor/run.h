@@ -88,6 +88,7 @@ typedef struct op_task {
     arena *lasting;     /* of a partition operator; otherwise the same as scratch */
     int64_t partition;  /* of its node: the run's, unless partitions are combined further on */
     uint64_t seen;      /* elements before this batch, for messages */
+    size_t kept;        /* bytes that rdd_keep() gave it */
     size_t budget;      /* what one that emits may hold for a record; others: no limit */
     rdd_puller *puller; /* of a partition operator, its first: knows the record that failed */
     size_t puller_count; /* that stand side by side */

@@ -159,8 +159,10 @@ static void context_free(rdd_context *ctx)
 
 int rdd_finish(rdd_context *ctx)
 {
-    if (!ctx)
+    if (!ctx) {
+        fprintf(stderr, "rdd: rdd_finish: there is no context; a program begins with rdd_init()\n");
         return 1;
+    }
     rdd_error err;
     local_iterators_close(ctx);
     interrupt_end(ctx);

@@ -53,6 +53,21 @@ static void action_fill(saving *s, action_kind kind, char delimiter)
                        .zero = rdd_str_of(s->target.shown) };
 }
 
+/* Names of columns that are to be there in any case: `which` is "first" or "last". A file's header may
+ * have a name twice, and an empty one. */
+static int check_columns(const char *which, const char *const *names, size_t count, rdd_error *err)
+{
+    if (count && !names)
+        return error_set(err, RDD_E_USAGE, ".%s_columns is NULL, but .%s_column_count is %zu", which, which,
+                         count);
+    if (names && !count)
+        return error_set(err, RDD_E_USAGE, ".%s_columns is given, but .%s_column_count is not", which, which);
+    for (size_t i = 0; i < count; i++)
+        if (!names[i])
+            return error_set(err, RDD_E_USAGE, ".%s_columns[%zu] is NULL", which, i);
+    return 0;
+}
+
 int saving_open(saving *ret, action_kind kind, const rdd_type *type, const char *path,
                 const rdd_save_options *options, rdd_error *err)
 {
@@ -60,9 +75,10 @@ int saving_open(saving *ret, action_kind kind, const rdd_type *type, const char 
     int code = check_type(kind, type, err);
     if (code == 0 && kind == ACTION_SAVE_CSV)
         code = csv_dialect_resolve(&dialect, err);
-    if (code == 0 && options->last_column_count && !options->last_columns)
-        code = error_set(err, RDD_E_USAGE, ".last_columns is NULL, but .last_column_count is %zu",
-                         options->last_column_count);
+    if (code == 0)
+        code = check_columns("first", options->first_columns, options->first_column_count, err);
+    if (code == 0)
+        code = check_columns("last", options->last_columns, options->last_column_count, err);
     if (code < 0)
         return code;
     saving s = SAVING_NONE;

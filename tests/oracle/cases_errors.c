@@ -342,6 +342,14 @@ CASE_ONCE(null_refused)
     EXPECT("rdd_histogram_even (%s): ret_edges is NULL", site);
     REFUSED(rdd_save_csv(rdd_empty(ctx, rdd_row), "/nonexistent/x", .last_column_count = 1));
     EXPECT("save_csv (%s): .last_columns is NULL, but .last_column_count is 1", site);
+    static const char *const names[] = { "a", NULL };
+    REFUSED(rdd_save_csv(rdd_empty(ctx, rdd_row), "/nonexistent/x", .first_column_count = 2));
+    EXPECT("save_csv (%s): .first_columns is NULL, but .first_column_count is 2", site);
+    REFUSED(rdd_save_csv(rdd_empty(ctx, rdd_row), "/nonexistent/x", .first_columns = names));
+    EXPECT("save_csv (%s): .first_columns is given, but .first_column_count is not", site);
+    REFUSED(rdd_save_csv(rdd_empty(ctx, rdd_row), "/nonexistent/x", .first_columns = names,
+                         .first_column_count = 2));
+    EXPECT("save_csv (%s): .first_columns[1] is NULL", site);
 }
 
 /* Nothing is done on NULL, and no error comes of it: the first one stays the only one. */

@@ -161,6 +161,15 @@ RDD_MAP_PARTITIONS(hoard_of_partition, int64_t, in, rdd_bytes)
         }
 }
 
+RDD_MAP_PARTITIONS(keep_in_partition, int64_t, in, int64_t)
+{
+    static char page[PAGE];
+    for (int64_t pages; rdd_next(in, &pages);)
+        for (int64_t i = 0; i < pages; i++)
+            atomic_fetch_add(&page_count, rdd_keep(task, (rdd_str){ PAGE, page }).size != 0);
+    rdd_emit(0);
+}
+
 /* Reads one side to its end, then the other. */
 RDD_ZIP_PARTITIONS(flood_of_two, int64_t, as, int64_t, bs, rdd_str)
 {
@@ -338,6 +347,7 @@ static void text_of_one_record_is_limited(void **state)
     expect_flood(ctx, rdd_flat_map(one, flood_of_memory), "operator flood_of_memory", TWICE);
     expect_flood(ctx, rdd_map_partitions(one, flood_of_partition), "operator flood_of_partition", MOST);
     expect_flood(ctx, rdd_map_partitions(one, hoard_of_partition), "operator hoard_of_partition", TWICE);
+    expect_flood(ctx, rdd_map_partitions(one, keep_in_partition), "operator keep_in_partition", MOST);
     expect_flood(ctx, rdd_zip_partitions(one, one, flood_of_two), "operator flood_of_two", MOST);
     size_t count;
     assert_null(rdd_take(rdd_flat_map(one, flood_of_text), rdd_str, 3, &count));
