@@ -83,7 +83,7 @@ case_kill_at_random()
         same calm "$out" || { echo "run $i: $struck"; return 1; }
     done
     [ "$hits" -gt 0 ]
-    until_true 30 swept
+    until_true 30 swept || { leftovers; return 1; }
 }
 
 # A retried task repeats only calls whose answers had not come to the driver: those in flight (one
@@ -112,7 +112,7 @@ case_kill_while_calling()
         [ "$repeats" -le $((2 * 8 + 64)) ]
     done
     [ "$hits" -gt 0 ]
-    until_true 30 swept
+    until_true 30 swept || { leftovers; return 1; }
 }
 
 run_cluster_cases cluster-kills
