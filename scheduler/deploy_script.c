@@ -20,12 +20,11 @@ static const char WORDS[] =
  * signal afterwards, and sweeps. */
 static const char WATCH[] =
     "mine() { read -r e e e p e <\"/proc/$1/stat\" && [ \"$p\" = $$ ]; } 2>/dev/null; "
-    "calm() { [ -z \"$v\" ] || { mine $v && kill $v; wait $v; } 2>/dev/null; v=; }; "
+    "calm() { [ -z \"$v\" ] || { mine $v && kill -9 $v $(below $v); wait $v; } 2>/dev/null; v=; }; "
     "below() { for e in /proc/[0-9]*/stat; do read -r o q q p q <$e && "
     "[ \"$p\" = $1 ] && [ \"$o\" != \"$z\" ] && echo $o; done; }; "
-    "watch() { w=; trap \"kill \\$w; exit\" TERM; trap - 0 HUP INT PIPE; "
-    "read -r z q </proc/self/stat; l=; i=0; "
-    "while sleep 1 & w=$!; wait $w && mine self; do i=$((i+1)); q=$(ls -ln \"$t\"); "
+    "watch() { trap - 0 HUP INT TERM PIPE; read -r z q </proc/self/stat; l=; i=0; "
+    "while sleep 1 && mine self; do i=$((i+1)); q=$(ls -ln \"$t\"); "
     "[ \"$q\" = \"$l\" ] || { l=$q; i=0; }; [ $i -lt $s ] || "
     "{ mine self && kill $$; for q in $(below $$); do kill $(below $q) $q; done; }; done; }; ";
 
