@@ -134,13 +134,20 @@ const void *rdd_pull_more_(rdd_puller *p, const void **ret_end)
     return p->current.items;
 }
 
-/* The view that the operator reads ends with the element it has; what is behind is for later. The
- * cursor is the user's typed struct, so it is read and written as bytes. */
-void puller_cut(rdd_puller *p)
+/* What the operator reads next; NULL: it has not begun. The cursor is the user's typed struct, so it is
+ * read and written as bytes. */
+static const char *next_of(const rdd_puller *p)
 {
     const char *next = NULL;
     if (p->cursor)
         memcpy(&next, p->cursor, sizeof next);
+    return next;
+}
+
+/* The view that the operator reads ends with the element it has; what is behind is for later. */
+void puller_cut(rdd_puller *p)
+{
+    const char *next = next_of(p);
     if (!next || !p->current.count)
         return;
     size_t taken = (size_t)(next - (const char *)p->current.items) / p->type->size;
@@ -151,9 +158,7 @@ void puller_cut(rdd_puller *p)
 
 const void *puller_last(const rdd_puller *p, uint64_t *ret_index)
 {
-    const char *next = NULL;
-    if (p->cursor)
-        memcpy(&next, p->cursor, sizeof next);
+    const char *next = next_of(p);
     if (!next || !p->current.count || next == p->current.items)
         return NULL;
     *ret_index = p->before + (size_t)(next - (const char *)p->current.items) / p->type->size - 1;

@@ -2,7 +2,7 @@
  *
  * One at first, so that a program that asks for one gets it for the price of one, and twice as many each
  * time, up to a batch; fewer again when they take long, since a task looks between batches whether it
- * was cancelled. The clock is the coarse one: it costs next to nothing, and goes by in ticks.
+ * was cancelled.
  */
 #ifndef RDD_PACE_H
 #define RDD_PACE_H
@@ -17,17 +17,10 @@ typedef struct pace {
     uint64_t begun_ns;
 } pace;
 
-static inline uint64_t pace_clock_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 /* The operator is given some of `count` elements: how many. */
 static inline size_t pace_begin(pace *p, size_t count)
 {
-    p->begun_ns = pace_clock_ns();
+    p->begun_ns = clock_coarse_ns();
     p->count = size_max(p->count, 1);
     return size_min(p->count, count);
 }
@@ -35,7 +28,7 @@ static inline size_t pace_begin(pace *p, size_t count)
 /* It took `taken` of them. */
 static inline void pace_end(pace *p, size_t taken)
 {
-    uint64_t took_ns = pace_clock_ns() - p->begun_ns;
+    uint64_t took_ns = clock_coarse_ns() - p->begun_ns;
     if (UNLIKELY(took_ns > PACE_NS))
         p->count = size_max(1, (size_t)(taken * PACE_NS / took_ns));
     else if (p->count < BATCH_MAX && took_ns < PACE_NS / 2)

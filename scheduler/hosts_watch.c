@@ -157,7 +157,7 @@ static bool is_about_file(hosts_watch *w)
             const struct inotify_event *e = (const void *)at;
             bool named = is_of(&w->link, e) || is_of(&w->target, e);
             ours |= (e->mask & IN_Q_OVERFLOW) || (named && !(e->mask & IN_CREATE));
-            others |= !(e->mask & IN_CREATE) || is_link(w);
+            others = others || !(e->mask & IN_CREATE) || is_link(w);
             at += sizeof *e + e->len;
         }
     return ours || (others && leads_elsewhere(w));

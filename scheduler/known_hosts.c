@@ -230,41 +230,35 @@ static host_key_type type_of(const known_host_line *line)
     return HOST_KEY_OTHER;
 }
 
-static unsigned types_of_name(const known_hosts *k, const char *name)
+/* Of the lines for a name that have the mark. */
+static unsigned types_of_name(const known_hosts *k, const char *name, known_host_mark mark)
 {
     unsigned types = 0;
     for (size_t i = 0; i < k->count; i++) {
         const known_host_line *line = &k->entries[i].line;
-        if (line->mark == MARK_NONE && known_host_line_is_for(line, name))
+        if (line->mark == mark && known_host_line_is_for(line, name))
             types |= type_of(line);
     }
     return types;
 }
 
-unsigned known_hosts_types(const known_hosts *k, const char *host, uint16_t port)
+static unsigned types_marked(const known_hosts *k, const char *host, uint16_t port, known_host_mark mark)
 {
     char name[KNOWN_HOST_NAME_MAX];
-    unsigned types = known_host_name(host, port, name) ? types_of_name(k, name) : 0;
+    unsigned types = known_host_name(host, port, name) ? types_of_name(k, name, mark) : 0;
     if (!types && has_own_port(port) && known_host_name(host, 0, name))
-        types = types_of_name(k, name);
+        types = types_of_name(k, name, mark);
     return types;
 }
 
-static bool authority_of_name(const known_hosts *k, const char *name)
+unsigned known_hosts_types(const known_hosts *k, const char *host, uint16_t port)
 {
-    for (size_t i = 0; i < k->count; i++) {
-        const known_host_line *line = &k->entries[i].line;
-        if (line->mark == MARK_AUTHORITY && known_host_line_is_for(line, name))
-            return true;
-    }
-    return false;
+    return types_marked(k, host, port, MARK_NONE);
 }
 
 bool known_hosts_authority(const known_hosts *k, const char *host, uint16_t port)
 {
-    char name[KNOWN_HOST_NAME_MAX];
-    return (known_host_name(host, port, name) && authority_of_name(k, name)) ||
-           (has_own_port(port) && known_host_name(host, 0, name) && authority_of_name(k, name));
+    return types_marked(k, host, port, MARK_AUTHORITY) != 0;
 }
 
 /* Those of KEY_TYPES that are in `types`, or all others. */

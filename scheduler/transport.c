@@ -130,6 +130,12 @@ const char *start_unknown_key_fix(const transport_start *s)
     return NULL;
 }
 
+const char *start_complaint_fix(const transport_start *s, const ssh_complaint *why)
+{
+    const char *fix = strstr(why->what, "key is known for") ? start_unknown_key_fix(s) : NULL;
+    return fix ? fix : why->fix;
+}
+
 const char *start_duration(uint64_t ns, char text[32])
 {
     if (ns % NS_PER_S && ns < 10 * NS_PER_S)

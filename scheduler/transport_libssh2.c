@@ -432,9 +432,7 @@ static int connect_by_jump(ssh_session *l, transport_start *s)
     s->dropped = why.dropped;
     if (why.step == TRANSPORT_HOST_KEY || why.step == TRANSPORT_LOGIN)
         s->step = why.step; /* another try would end in the same way */
-    const char *fix = start_unknown_key_fix(s);
-    if (!fix || !strstr(why.what, "key is known for"))
-        fix = why.fix;
+    const char *fix = start_complaint_fix(s, &why);
     return start_fail(s, RDD_E_IO, "by way of %s: %s%s%s", s->target->proxy_jump,
                       why.what[0] ? why.what : "ssh -W ended without a word", fix ? "; " : "",
                       fix ? fix : "");

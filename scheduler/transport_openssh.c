@@ -199,9 +199,7 @@ static void openssh_end(transport *t, uint64_t patience_ns, char *text, size_t s
 /* Its words, with what we know of it. */
 static int complain(openssh *o, transport_start *s, const ssh_complaint *why)
 {
-    const char *fix = start_unknown_key_fix(s), *before = "";
-    if (!fix || !strstr(why->what, "key is known for"))
-        fix = why->fix;
+    const char *fix = start_complaint_fix(s, why), *before = "";
     if (o->log.partial && why->step == TRANSPORT_LOGIN) {
         before = "the server took a key and wants more besides: ";
         fix = start_further_method;

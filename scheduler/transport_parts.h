@@ -7,6 +7,7 @@
 #define RDD_TRANSPORT_PARTS_H
 
 #include "dial.h"
+#include "ssh_complaint.h"
 #include "transport.h"
 
 typedef struct transport_start {
@@ -42,6 +43,9 @@ extern const char start_further_method[];
 /* What to do about a host key that is not known, when it is the ssh configuration that keeps it from being
  * so; NULL: it is not. */
 const char *start_unknown_key_fix(const transport_start *s);
+
+/* What to do about what an ssh program said. NULL: nobody knows. */
+const char *start_complaint_fix(const transport_start *s, const ssh_complaint *why);
 
 /* Waits until one of the descriptors is ready. Negative, and s->err says so: cancelled, or the time
  * is up for the step or for all. */

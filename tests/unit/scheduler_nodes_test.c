@@ -7,12 +7,18 @@ static void tick(uint64_t after_ns)
 }
 
 /* Nothing queues beyond the slots and nobody backs off, so that who holds what is plain. */
-static void begin(void)
+static void begin_with_attempts(uint32_t most)
 {
     scheduler_conf conf = scheduler_conf_default();
+    conf.attempts_max = most;
     conf.prefetch_ns = 0;
     conf.backoff_failures = UINT32_MAX;
     world_begin_with(conf);
+}
+
+static void begin(void)
+{
+    begin_with_attempts(scheduler_conf_default().attempts_max);
 }
 
 static void fail_times(uint32_t executor, int times, const char *why)
@@ -51,11 +57,7 @@ static void an_executor_that_fails_a_stage_gets_no_more_of_it(void **state)
 static void failures_everywhere_exclude_nobody(void **state)
 {
     (void)state;
-    scheduler_conf conf = scheduler_conf_default();
-    conf.attempts_max = 100;
-    conf.prefetch_ns = 0;
-    conf.backoff_failures = UINT32_MAX;
-    world_begin_with(conf);
+    begin_with_attempts(100);
     up(0, 1);
     up(1, 1);
     submit(1, 8);
@@ -138,11 +140,7 @@ static void a_stage_without_executors_waits_and_fails_with_the_first_cause(void 
 static void tasks_that_fail_everywhere_do_not_exclude_the_last_one(void **state)
 {
     (void)state;
-    scheduler_conf conf = scheduler_conf_default();
-    conf.attempts_max = 100;
-    conf.prefetch_ns = 0;
-    conf.backoff_failures = UINT32_MAX;
-    world_begin_with(conf);
+    begin_with_attempts(100);
     up(0, 2);
     up(1, 1);
     submit(1, 100);
