@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "test.h"
@@ -391,24 +392,34 @@ static void closing_early_ends_everything(void **state)
     assert_int_equal(open_descriptors(), before);
 }
 
-/* Were the first command's input inherited by the second, the first would never see its end. */
+/* Were the first command's input inherited by the second, the first would never see its end. The
+ * input is more than a pipe holds, and nobody reads it before the second is there. */
 static void commands_hold_nothing_of_each_other(void **state)
 {
     (void)state;
-    const rdd_str lines[] = { RDD_STR("a"), RDD_STR("b") };
+    rdd_str *lines = many_lines();
+    char bell[256], text[512];
+    snprintf(bell, sizeof bell, "%s", test_path("bell"));
+    assert_int_equal(mkfifo(bell, 0600), 0);
+    snprintf(text, sizeof text, "echo up; read rung <'%s'; wc -l", bell);
     bench first, second;
-    bench_open(&first, "echo up; wc -l", lines, 2);
+    bench_open(&first, text, lines, MANY);
     view v;
     assert_int_equal(iterator_next(first.pipe, &v), ITERATOR_VIEW);
+    assert_true(v.count == 1 && rdd_str_equal(*(const rdd_str *)v.items, RDD_STR("up")));
     bench_open(&second, "ls /proc/self/fd | wc -l; sleep 1000", NULL, 0);
     assert_int_equal(iterator_next(second.pipe, &v), ITERATOR_VIEW);
     /* 0, 1, 2, and the directory that ls reads */
     assert_true(rdd_str_equal(*(const rdd_str *)v.items, RDD_STR("4")));
+    FILE *ringing = fopen(bell, "we");
+    assert_non_null(ringing);
+    fclose(ringing);
     CLEANUP(buf_release) buf out = { 0 };
     assert_int_equal(bench_read(&first, &out), 0);
-    assert_string_equal(buf_terminate(&out), "2\n");
+    assert_string_equal(buf_terminate(&out), "200000\n");
     bench_close(&first);
     bench_close(&second);
+    free(lines);
 }
 
 /* A program that ignores SIGCHLD has its children reaped by the kernel. */
