@@ -939,22 +939,33 @@ RDD_PUBLIC void rdd_counters(rdd_context *ctx, const char *prefix,
 #define RDD_OPTIONS_(type, ...) ((type){ .site_ = RDD_SITE, __VA_ARGS__ })
 #endif
 
+/* Each operation has those options that mean something to it; the compiler refuses others. All have
+ * these: */
+typedef struct rdd_options {
+    const char *site_; /* where the call is: the macros fill it in */
+    const char *name;  /* of an RDD, for plans, progress and messages; of an action: its job's */
+} rdd_options;
+
 /* ---- sources ------------------------------------------------------------------------------ */
 
 typedef struct rdd_source_options {
     const char *site_;
-    const char *name;   /* for plans, progress and messages */
+    const char *name;
     int64_t partitions; /* 0: by the size of the input alone (docs/guide.md) */
-    int64_t step;       /* rdd_range: default 1 */
-    const char *const *more; /* files: further paths, read behind the first */
-    size_t more_count;
 } rdd_source_options;
 
+typedef struct rdd_range_options {
+    const char *site_;
+    const char *name;
+    int64_t partitions;
+    int64_t step; /* default 1 */
+} rdd_range_options;
+
 /* The integers first, first+step, … below last (above, for a negative step): int64_t. */
-RDD_PUBLIC rdd *rdd_range(rdd_context *ctx, int64_t first, int64_t last, rdd_source_options options);
+RDD_PUBLIC rdd *rdd_range(rdd_context *ctx, int64_t first, int64_t last, rdd_range_options options);
 #define rdd_range(ctx, first, ...)                             \
     rdd_range((ctx), (first), RDD_FIRST_(__VA_ARGS__, ),       \
-              RDD_OPTIONS_(rdd_source_options, RDD_REST_(__VA_ARGS__, )))
+              RDD_OPTIONS_(rdd_range_options, RDD_REST_(__VA_ARGS__, )))
 
 /* `count` elements of type T, copied now; each partition's travel with its task. */
 RDD_PUBLIC rdd *rdd_parallelize(rdd_context *ctx, const rdd_type *type, const void *items,
@@ -965,38 +976,46 @@ RDD_PUBLIC rdd *rdd_parallelize(rdd_context *ctx, const rdd_type *type, const vo
                     RDD_OPTIONS_(rdd_source_options, RDD_REST_(__VA_ARGS__, )))
 
 /* No element of type T, in no partition. */
-RDD_PUBLIC rdd *rdd_empty(rdd_context *ctx, const rdd_type *type, rdd_source_options options);
+RDD_PUBLIC rdd *rdd_empty(rdd_context *ctx, const rdd_type *type, rdd_options options);
 #define rdd_empty(ctx, ...)                               \
     rdd_empty((ctx), RDD_TYPE(RDD_FIRST_(__VA_ARGS__, )), \
-              RDD_OPTIONS_(rdd_source_options, RDD_REST_(__VA_ARGS__, )))
+              RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
 
 /* A path of a source is a file, a directory (its files by name; names that begin with . or _ are
  * left out), a glob, or "-" for standard input. It means the driver's file. .gz and .zst are
  * decompressed. A large plain file is split into partitions at record ends. That it is missing is
  * an error here already. */
 
+typedef struct rdd_files_options {
+    const char *site_;
+    const char *name;
+    int64_t partitions;
+    const char *const *more; /* further paths, read behind the first */
+    size_t more_count;
+} rdd_files_options;
+
 /* Lines, without their ends (\n or \r\n): rdd_str. */
-RDD_PUBLIC rdd *rdd_text_file(rdd_context *ctx, const char *path, rdd_source_options options);
+RDD_PUBLIC rdd *rdd_text_file(rdd_context *ctx, const char *path, rdd_files_options options);
 #define rdd_text_file(ctx, ...)                       \
     rdd_text_file((ctx), RDD_FIRST_(__VA_ARGS__, ),   \
-                  RDD_OPTIONS_(rdd_source_options, RDD_REST_(__VA_ARGS__, )))
+                  RDD_OPTIONS_(rdd_files_options, RDD_REST_(__VA_ARGS__, )))
 
 /* (path, content) of each file: rdd_text_of_file, rdd_bytes_of_file. */
-RDD_PUBLIC rdd *rdd_whole_text_files(rdd_context *ctx, const char *path, rdd_source_options options);
+RDD_PUBLIC rdd *rdd_whole_text_files(rdd_context *ctx, const char *path, rdd_files_options options);
 #define rdd_whole_text_files(ctx, ...)                       \
     rdd_whole_text_files((ctx), RDD_FIRST_(__VA_ARGS__, ),   \
-                         RDD_OPTIONS_(rdd_source_options, RDD_REST_(__VA_ARGS__, )))
-RDD_PUBLIC rdd *rdd_binary_files(rdd_context *ctx, const char *path, rdd_source_options options);
+                         RDD_OPTIONS_(rdd_files_options, RDD_REST_(__VA_ARGS__, )))
+RDD_PUBLIC rdd *rdd_binary_files(rdd_context *ctx, const char *path, rdd_files_options options);
 #define rdd_binary_files(ctx, ...)                       \
     rdd_binary_files((ctx), RDD_FIRST_(__VA_ARGS__, ),   \
-                     RDD_OPTIONS_(rdd_source_options, RDD_REST_(__VA_ARGS__, )))
+                     RDD_OPTIONS_(rdd_files_options, RDD_REST_(__VA_ARGS__, )))
 
 /* Records of `size` bytes each: rdd_bytes. A file whose size is no multiple is an error. */
 RDD_PUBLIC rdd *rdd_binary_records(rdd_context *ctx, const char *path, size_t size,
-                                   rdd_source_options options);
+                                   rdd_files_options options);
 #define rdd_binary_records(ctx, path, ...)                          \
     rdd_binary_records((ctx), (path), RDD_FIRST_(__VA_ARGS__, ),    \
-                       RDD_OPTIONS_(rdd_source_options, RDD_REST_(__VA_ARGS__, )))
+                       RDD_OPTIONS_(rdd_files_options, RDD_REST_(__VA_ARGS__, )))
 
 typedef struct rdd_csv_options {
     const char *site_;
@@ -1037,40 +1056,44 @@ RDD_PUBLIC rdd *rdd_json_lines(rdd_context *ctx, const char *path, rdd_json_opti
 
 /* ---- transformations ---------------------------------------------------------------------- */
 
-typedef struct rdd_options {
+typedef struct rdd_operator_options {
     const char *site_;
-    const char *name;      /* for plans, progress and messages */
-    int concurrency;       /* records in flight in a slot, for operators that call HTTP and take one record at
-                            * a time (an error for others); default 1 */
+    const char *name;
+    int concurrency; /* records in flight in a slot, for operators that call HTTP; default 1 */
     rdd_http_options http;
-    uint64_t seed;         /* of sample and random_split; default 0 */
-    bool with_replacement; /* rdd_sample: Poisson instead of Bernoulli */
-} rdd_options;
+} rdd_operator_options;
+
+/* Of operators that are given a whole partition: their calls come one after the other. */
+typedef struct rdd_partitions_options {
+    const char *site_;
+    const char *name;
+    rdd_http_options http;
+} rdd_partitions_options;
 
 /* One for one; those that hold; any number for each. */
-RDD_PUBLIC rdd *rdd_map(rdd *r, rdd_map_op op, rdd_options options);
+RDD_PUBLIC rdd *rdd_map(rdd *r, rdd_map_op op, rdd_operator_options options);
 #define rdd_map(r, ...)                   \
     rdd_map((r), RDD_FIRST_(__VA_ARGS__, ), \
-            RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
-RDD_PUBLIC rdd *rdd_filter(rdd *r, rdd_filter_op op, rdd_options options);
+            RDD_OPTIONS_(rdd_operator_options, RDD_REST_(__VA_ARGS__, )))
+RDD_PUBLIC rdd *rdd_filter(rdd *r, rdd_filter_op op, rdd_operator_options options);
 #define rdd_filter(r, ...)                   \
     rdd_filter((r), RDD_FIRST_(__VA_ARGS__, ), \
-               RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
-RDD_PUBLIC rdd *rdd_flat_map(rdd *r, rdd_flat_map_op op, rdd_options options);
+               RDD_OPTIONS_(rdd_operator_options, RDD_REST_(__VA_ARGS__, )))
+RDD_PUBLIC rdd *rdd_flat_map(rdd *r, rdd_flat_map_op op, rdd_operator_options options);
 #define rdd_flat_map(r, ...)                   \
     rdd_flat_map((r), RDD_FIRST_(__VA_ARGS__, ), \
-                 RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
+                 RDD_OPTIONS_(rdd_operator_options, RDD_REST_(__VA_ARGS__, )))
 
 /* A whole partition at a time; two partitions of equal index side by side (the RDDs must have as
  * many partitions). */
-RDD_PUBLIC rdd *rdd_map_partitions(rdd *r, rdd_map_partitions_op op, rdd_options options);
+RDD_PUBLIC rdd *rdd_map_partitions(rdd *r, rdd_map_partitions_op op, rdd_partitions_options options);
 #define rdd_map_partitions(r, ...)                   \
     rdd_map_partitions((r), RDD_FIRST_(__VA_ARGS__, ), \
-                       RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
-RDD_PUBLIC rdd *rdd_zip_partitions(rdd *a, rdd *b, rdd_zip_partitions_op op, rdd_options options);
+                       RDD_OPTIONS_(rdd_partitions_options, RDD_REST_(__VA_ARGS__, )))
+RDD_PUBLIC rdd *rdd_zip_partitions(rdd *a, rdd *b, rdd_zip_partitions_op op, rdd_partitions_options options);
 #define rdd_zip_partitions(a, b, ...)                     \
     rdd_zip_partitions((a), (b), RDD_FIRST_(__VA_ARGS__, ), \
-                       RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
+                       RDD_OPTIONS_(rdd_partitions_options, RDD_REST_(__VA_ARGS__, )))
 
 /* Each partition as one list. L: a type made by RDD_LIST(L, T). The partition must fit in the
  * task's budget. */
@@ -1080,19 +1103,19 @@ RDD_PUBLIC rdd *rdd_glom(const rdd_type *list, rdd *r, rdd_options options);
              RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
 
 /* P: a type made by RDD_PAIR. (op(x), x); (k, op(v)); (k, w) for each w that op emits for v. */
-RDD_PUBLIC rdd *rdd_key_by(const rdd_type *pair, rdd *r, rdd_map_op op, rdd_options options);
+RDD_PUBLIC rdd *rdd_key_by(const rdd_type *pair, rdd *r, rdd_map_op op, rdd_operator_options options);
 #define rdd_key_by(P, r, ...)                                \
     rdd_key_by(RDD_TYPE(P), (r), RDD_FIRST_(__VA_ARGS__, ),  \
-               RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
-RDD_PUBLIC rdd *rdd_map_values(const rdd_type *pair, rdd *r, rdd_map_op op, rdd_options options);
+               RDD_OPTIONS_(rdd_operator_options, RDD_REST_(__VA_ARGS__, )))
+RDD_PUBLIC rdd *rdd_map_values(const rdd_type *pair, rdd *r, rdd_map_op op, rdd_operator_options options);
 #define rdd_map_values(P, r, ...)                                \
     rdd_map_values(RDD_TYPE(P), (r), RDD_FIRST_(__VA_ARGS__, ),  \
-                   RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
+                   RDD_OPTIONS_(rdd_operator_options, RDD_REST_(__VA_ARGS__, )))
 RDD_PUBLIC rdd *rdd_flat_map_values(const rdd_type *pair, rdd *r, rdd_flat_map_op op,
-                                    rdd_options options);
+                                    rdd_operator_options options);
 #define rdd_flat_map_values(P, r, ...)                                \
     rdd_flat_map_values(RDD_TYPE(P), (r), RDD_FIRST_(__VA_ARGS__, ),  \
-                        RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
+                        RDD_OPTIONS_(rdd_operator_options, RDD_REST_(__VA_ARGS__, )))
 
 /* The first, the second halves of pairs. */
 RDD_PUBLIC rdd *rdd_keys(rdd *r, rdd_options options);
@@ -1133,20 +1156,33 @@ RDD_PUBLIC rdd *rdd_zip_with_unique_id(const rdd_type *pair, rdd *r, rdd_options
     rdd_zip_with_unique_id(RDD_TYPE(P), RDD_FIRST_(__VA_ARGS__, ), \
                            RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
 
+typedef struct rdd_sample_options {
+    const char *site_;
+    const char *name;
+    uint64_t seed;         /* default 0 */
+    bool with_replacement; /* an element may be drawn again */
+} rdd_sample_options;
+
+typedef struct rdd_split_options {
+    const char *site_;
+    const char *name;
+    uint64_t seed; /* default 0 */
+} rdd_split_options;
+
 /* Every element with probability `fraction` (Bernoulli), or a Poisson(fraction) number of times
  * (.with_replacement). The same seed gives the same sample. */
-RDD_PUBLIC rdd *rdd_sample(rdd *r, double fraction, rdd_options options);
+RDD_PUBLIC rdd *rdd_sample(rdd *r, double fraction, rdd_sample_options options);
 #define rdd_sample(r, ...)                         \
     rdd_sample((r), RDD_FIRST_(__VA_ARGS__, ),     \
-               RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
+               RDD_OPTIONS_(rdd_sample_options, RDD_REST_(__VA_ARGS__, )))
 
 /* Splits r into `count` disjoint RDDs with the given weights (their sum need not be 1): 0, and
  * ret[0 … count-1]. */
 RDD_PUBLIC int rdd_random_split(rdd *r, const double *weights, size_t count, rdd **ret,
-                                rdd_options options);
+                                rdd_split_options options);
 #define rdd_random_split(r, weights, count, ...)                         \
     rdd_random_split((r), (weights), (count), RDD_FIRST_(__VA_ARGS__, ), \
-                     RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
+                     RDD_OPTIONS_(rdd_split_options, RDD_REST_(__VA_ARGS__, )))
 
 /* `partitions` or fewer, each a run of the old ones; no shuffle. */
 RDD_PUBLIC rdd *rdd_coalesce(rdd *r, int64_t partitions, rdd_options options);
@@ -1174,65 +1210,62 @@ RDD_PUBLIC rdd *rdd_pipe(rdd *r, const char *command, rdd_options options);
  * failure they are zeros, pointers NULL and counts 0; a result without elements is not NULL. A result
  * larger than driver.result_max is an error. */
 
-typedef struct rdd_action_options {
-    const char *site_;
-    const char *name;  /* of the job */
-    rdd_order_op by;   /* the order of min, max, top, take_ordered; default: the type's own */
-    int depth;         /* of tree_reduce and tree_aggregate; default 2 */
-    uint64_t seed;     /* of take_sample */
-    bool with_replacement;
-} rdd_action_options;
-
 /* All elements, in order. *ret_count may not be NULL. */
 RDD_PUBLIC const void *rdd_collect(rdd *r, const rdd_type *type, size_t *ret_count,
-                                   rdd_action_options options);
+                                   rdd_options options);
 #define rdd_collect(r, T, ...)                                              \
     ((const T *)rdd_collect((r), RDD_TYPE(T), RDD_FIRST_(__VA_ARGS__, ),    \
-                            RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, ))))
+                            RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, ))))
 
 /* The first `n`: runs one partition, then four times as many, until there are enough. */
 RDD_PUBLIC const void *rdd_take(rdd *r, const rdd_type *type, size_t n, size_t *ret_count,
-                                rdd_action_options options);
+                                rdd_options options);
 #define rdd_take(r, T, n, ...)                                              \
     ((const T *)rdd_take((r), RDD_TYPE(T), (n), RDD_FIRST_(__VA_ARGS__, ),  \
-                         RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, ))))
+                         RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, ))))
+
+typedef struct rdd_order_options {
+    const char *site_;
+    const char *name;
+    rdd_order_op by; /* default: the type's own order */
+} rdd_order_options;
 
 /* The n greatest, greatest first; the n least, least first; by .by or the type's own order. Equal
  * elements stay in their order. */
 RDD_PUBLIC const void *rdd_top(rdd *r, const rdd_type *type, size_t n, size_t *ret_count,
-                               rdd_action_options options);
+                               rdd_order_options options);
 #define rdd_top(r, T, n, ...)                                              \
     ((const T *)rdd_top((r), RDD_TYPE(T), (n), RDD_FIRST_(__VA_ARGS__, ),  \
-                        RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, ))))
+                        RDD_OPTIONS_(rdd_order_options, RDD_REST_(__VA_ARGS__, ))))
 RDD_PUBLIC const void *rdd_take_ordered(rdd *r, const rdd_type *type, size_t n, size_t *ret_count,
-                                        rdd_action_options options);
+                                        rdd_order_options options);
 #define rdd_take_ordered(r, T, n, ...)                                              \
     ((const T *)rdd_take_ordered((r), RDD_TYPE(T), (n), RDD_FIRST_(__VA_ARGS__, ),  \
-                                 RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, ))))
+                                 RDD_OPTIONS_(rdd_order_options, RDD_REST_(__VA_ARGS__, ))))
 
 /* A random sample of exactly n (or all, when there are fewer and there is no replacement). */
 RDD_PUBLIC const void *rdd_take_sample(rdd *r, const rdd_type *type, size_t n, size_t *ret_count,
-                                       rdd_action_options options);
+                                       rdd_sample_options options);
 #define rdd_take_sample(r, T, n, ...)                                              \
     ((const T *)rdd_take_sample((r), RDD_TYPE(T), (n), RDD_FIRST_(__VA_ARGS__, ),  \
-                                RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, ))))
+                                RDD_OPTIONS_(rdd_sample_options, RDD_REST_(__VA_ARGS__, ))))
 
 /* Each value and how often it occurs, ordered by value. P: RDD_PAIR(P, T, int64_t). */
 RDD_PUBLIC const void *rdd_count_by_value(rdd *r, const rdd_type *pair, size_t *ret_count,
-                                          rdd_action_options options);
+                                          rdd_options options);
 #define rdd_count_by_value(r, P, ...)                                              \
     ((const P *)rdd_count_by_value((r), RDD_TYPE(P), RDD_FIRST_(__VA_ARGS__, ),    \
-                                   RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, ))))
+                                   RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, ))))
 
-RDD_PUBLIC int64_t rdd_count(rdd *r, rdd_action_options options);
+RDD_PUBLIC int64_t rdd_count(rdd *r, rdd_options options);
 #define rdd_count(...)                      \
     rdd_count(RDD_FIRST_(__VA_ARGS__, ),    \
-              RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, )))
+              RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
 /* True after a failure too, so that a loop until it is empty ends. */
-RDD_PUBLIC bool rdd_is_empty(rdd *r, rdd_action_options options);
+RDD_PUBLIC bool rdd_is_empty(rdd *r, rdd_options options);
 #define rdd_is_empty(...)                      \
     rdd_is_empty(RDD_FIRST_(__VA_ARGS__, ),    \
-                 RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, )))
+                 RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
 
 /* Typed values: the macro gives a T. An empty RDD is an error for first, reduce, min and max. */
 #define RDD_VALUE_(T, call)               \
@@ -1243,73 +1276,79 @@ RDD_PUBLIC bool rdd_is_empty(rdd *r, rdd_action_options options);
         rdd_v_;                           \
     }))
 
-RDD_PUBLIC int rdd_first(rdd *r, const rdd_type *type, void *ret, rdd_action_options options);
+RDD_PUBLIC int rdd_first(rdd *r, const rdd_type *type, void *ret, rdd_options options);
 #define rdd_first(r, ...)                                                                  \
     RDD_VALUE_(RDD_FIRST_(__VA_ARGS__, ),                                                  \
                (rdd_first)((r), RDD_TYPE(RDD_FIRST_(__VA_ARGS__, )), &rdd_v_,              \
-                           RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, ))))
-RDD_PUBLIC int rdd_min(rdd *r, const rdd_type *type, void *ret, rdd_action_options options);
+                           RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, ))))
+RDD_PUBLIC int rdd_min(rdd *r, const rdd_type *type, void *ret, rdd_order_options options);
 #define rdd_min(r, ...)                                                                  \
     RDD_VALUE_(RDD_FIRST_(__VA_ARGS__, ),                                                \
                (rdd_min)((r), RDD_TYPE(RDD_FIRST_(__VA_ARGS__, )), &rdd_v_,              \
-                         RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, ))))
-RDD_PUBLIC int rdd_max(rdd *r, const rdd_type *type, void *ret, rdd_action_options options);
+                         RDD_OPTIONS_(rdd_order_options, RDD_REST_(__VA_ARGS__, ))))
+RDD_PUBLIC int rdd_max(rdd *r, const rdd_type *type, void *ret, rdd_order_options options);
 #define rdd_max(r, ...)                                                                  \
     RDD_VALUE_(RDD_FIRST_(__VA_ARGS__, ),                                                \
                (rdd_max)((r), RDD_TYPE(RDD_FIRST_(__VA_ARGS__, )), &rdd_v_,              \
-                         RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, ))))
+                         RDD_OPTIONS_(rdd_order_options, RDD_REST_(__VA_ARGS__, ))))
 
 /* rdd_sum(r, T): of numbers, as T: int64_t, uint64_t or double. Integers are added exactly; a sum
  * that does not fit T is an error. */
-RDD_PUBLIC int rdd_sum(rdd *r, const rdd_type *type, void *ret, rdd_action_options options);
+RDD_PUBLIC int rdd_sum(rdd *r, const rdd_type *type, void *ret, rdd_options options);
 #define rdd_sum(r, ...)                                                                  \
     RDD_VALUE_(RDD_FIRST_(__VA_ARGS__, ),                                                \
                (rdd_sum)((r), RDD_TYPE(RDD_FIRST_(__VA_ARGS__, )), &rdd_v_,              \
-                         RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, ))))
+                         RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, ))))
+
+typedef struct rdd_tree_options {
+    const char *site_;
+    const char *name;
+    int depth; /* default 2 */
+} rdd_tree_options;
 
 /* rdd_reduce(r, T, op): the elements combined; rdd_fold: beginning with `zero` in each partition
  * and once more when partitions are merged, so `zero` must be neutral; rdd_aggregate(r, Acc, zero,
  * take, merge): `take` brings elements into an Acc, `merge` joins two. tree_*: the same, merged in
  * .depth levels on the executors, for accumulators too large or too many for the driver. */
 RDD_PUBLIC int rdd_reduce(rdd *r, const rdd_type *type, void *ret, rdd_reduce_op op,
-                          rdd_action_options options);
+                          rdd_options options);
 #define rdd_reduce(r, T, ...)                                                              \
     RDD_VALUE_(T, (rdd_reduce)((r), RDD_TYPE(T), &rdd_v_, RDD_FIRST_(__VA_ARGS__, ),       \
-                               RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, ))))
+                               RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, ))))
 RDD_PUBLIC int rdd_tree_reduce(rdd *r, const rdd_type *type, void *ret, rdd_reduce_op op,
-                               rdd_action_options options);
+                               rdd_tree_options options);
 #define rdd_tree_reduce(r, T, ...)                                                              \
     RDD_VALUE_(T, (rdd_tree_reduce)((r), RDD_TYPE(T), &rdd_v_, RDD_FIRST_(__VA_ARGS__, ),       \
-                                    RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, ))))
+                                    RDD_OPTIONS_(rdd_tree_options, RDD_REST_(__VA_ARGS__, ))))
 RDD_PUBLIC int rdd_fold(rdd *r, const rdd_type *type, void *ret, const void *zero,
-                        rdd_reduce_op op, rdd_action_options options);
+                        rdd_reduce_op op, rdd_options options);
 #define rdd_fold(r, T, zero, ...)                                                               \
     (__extension__({                                                                            \
         T rdd_zero_ = zero;                                                                     \
         RDD_VALUE_(T, (rdd_fold)((r), RDD_TYPE(T), &rdd_v_, &rdd_zero_,                         \
                                  RDD_FIRST_(__VA_ARGS__, ),                                     \
-                                 RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, ))));  \
+                                 RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, ))));  \
     }))
 RDD_PUBLIC int rdd_aggregate(rdd *r, const rdd_type *type, void *ret, const void *zero,
                              rdd_aggregate_op take, rdd_reduce_op merge,
-                             rdd_action_options options);
+                             rdd_options options);
 #define rdd_aggregate(r, Acc, zero, take, ...)                                                  \
     (__extension__({                                                                            \
         Acc rdd_zero_ = zero;                                                                   \
         RDD_VALUE_(Acc, (rdd_aggregate)((r), RDD_TYPE(Acc), &rdd_v_, &rdd_zero_, (take),        \
                                         RDD_FIRST_(__VA_ARGS__, ),                              \
-                                        RDD_OPTIONS_(rdd_action_options,                        \
+                                        RDD_OPTIONS_(rdd_options,                        \
                                                      RDD_REST_(__VA_ARGS__, ))));               \
     }))
 RDD_PUBLIC int rdd_tree_aggregate(rdd *r, const rdd_type *type, void *ret, const void *zero,
                                   rdd_aggregate_op take, rdd_reduce_op merge,
-                                  rdd_action_options options);
+                                  rdd_tree_options options);
 #define rdd_tree_aggregate(r, Acc, zero, take, ...)                                             \
     (__extension__({                                                                            \
         Acc rdd_zero_ = zero;                                                                   \
         RDD_VALUE_(Acc, (rdd_tree_aggregate)((r), RDD_TYPE(Acc), &rdd_v_, &rdd_zero_, (take),   \
                                              RDD_FIRST_(__VA_ARGS__, ),                         \
-                                             RDD_OPTIONS_(rdd_action_options,                   \
+                                             RDD_OPTIONS_(rdd_tree_options,                   \
                                                           RDD_REST_(__VA_ARGS__, ))));          \
     }))
 
@@ -1323,40 +1362,40 @@ typedef struct rdd_statistics {
     double sample_variance, sample_stdev; /* divided by count - 1; NaN for one element */
 } rdd_statistics;
 
-RDD_PUBLIC rdd_statistics rdd_stats(rdd *r, rdd_action_options options);
+RDD_PUBLIC rdd_statistics rdd_stats(rdd *r, rdd_options options);
 #define rdd_stats(...)                      \
     rdd_stats(RDD_FIRST_(__VA_ARGS__, ),    \
-              RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, )))
-RDD_PUBLIC double rdd_mean(rdd *r, rdd_action_options options);
+              RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
+RDD_PUBLIC double rdd_mean(rdd *r, rdd_options options);
 #define rdd_mean(...)                      \
     rdd_mean(RDD_FIRST_(__VA_ARGS__, ),    \
-             RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, )))
+             RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
 
 /* Of numbers: ret_counts[i] is how many lie in [edges[i], edges[i+1]), the last one closed; edges
  * are `buckets`+1 ascending values. Numbers outside and NaN are not counted. */
 RDD_PUBLIC int rdd_histogram(rdd *r, const double *edges, size_t buckets, int64_t *ret_counts,
-                             rdd_action_options options);
+                             rdd_options options);
 #define rdd_histogram(r, edges, buckets, ...)                           \
     rdd_histogram((r), (edges), (buckets), RDD_FIRST_(__VA_ARGS__, ),   \
-                  RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, )))
+                  RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
 /* The same with `buckets` even ones between the least and the greatest number, which are found by a
  * job of their own; ret_edges has room for buckets+1. */
 RDD_PUBLIC int rdd_histogram_even(rdd *r, size_t buckets, double *ret_edges, int64_t *ret_counts,
-                                  rdd_action_options options);
+                                  rdd_options options);
 #define rdd_histogram_even(r, buckets, ret_edges, ...)                           \
     rdd_histogram_even((r), (buckets), (ret_edges), RDD_FIRST_(__VA_ARGS__, ),   \
-                       RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, )))
+                       RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
 
 /* Side effects on the executors. 0 or a negative rdd_code. A record may be seen again when its task
  * is tried again. */
-RDD_PUBLIC int rdd_foreach(rdd *r, rdd_foreach_op op, rdd_options options);
+RDD_PUBLIC int rdd_foreach(rdd *r, rdd_foreach_op op, rdd_operator_options options);
 #define rdd_foreach(r, ...)                   \
     rdd_foreach((r), RDD_FIRST_(__VA_ARGS__, ), \
-                RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
-RDD_PUBLIC int rdd_foreach_partition(rdd *r, rdd_foreach_partition_op op, rdd_options options);
+                RDD_OPTIONS_(rdd_operator_options, RDD_REST_(__VA_ARGS__, )))
+RDD_PUBLIC int rdd_foreach_partition(rdd *r, rdd_foreach_partition_op op, rdd_partitions_options options);
 #define rdd_foreach_partition(r, ...)                   \
     rdd_foreach_partition((r), RDD_FIRST_(__VA_ARGS__, ), \
-                          RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
+                          RDD_OPTIONS_(rdd_partitions_options, RDD_REST_(__VA_ARGS__, )))
 
 /* One partition at a time on the driver, the next one being computed meanwhile:
  *     rdd_local_iterator *it = rdd_to_local_iterator(r, T);
@@ -1367,10 +1406,10 @@ RDD_PUBLIC int rdd_foreach_partition(rdd *r, rdd_foreach_partition_op op, rdd_op
  * what is still open ends in rdd_finish(), and is then not closed any more. */
 typedef struct rdd_local_iterator rdd_local_iterator;
 RDD_PUBLIC rdd_local_iterator *rdd_to_local_iterator(rdd *r, const rdd_type *type,
-                                                     rdd_action_options options);
+                                                     rdd_options options);
 #define rdd_to_local_iterator(r, ...)                                        \
     rdd_to_local_iterator((r), RDD_TYPE(RDD_FIRST_(__VA_ARGS__, )),          \
-                          RDD_OPTIONS_(rdd_action_options, RDD_REST_(__VA_ARGS__, )))
+                          RDD_OPTIONS_(rdd_options, RDD_REST_(__VA_ARGS__, )))
 RDD_PUBLIC bool rdd_local_next(rdd_local_iterator *it, const rdd_type *type, void *ret);
 #define rdd_local_next(it, T, ret_) \
     rdd_local_next((it), RDD_TYPE(T), RDD_PASTE2_(rdd_into_, T)(ret_))
@@ -1381,13 +1420,19 @@ typedef struct rdd_save_options {
     const char *name;
     bool overwrite; /* replace an output that is there; otherwise it is an error */
     bool parts;     /* a directory with one file for each partition, and _SUCCESS at the end */
-    bool no_header; /* CSV */
-    char delimiter; /* CSV; default , */
-    const char *const *last_columns; /* CSV of rows: columns that stand at the end, in this order */
+} rdd_save_options;
+
+typedef struct rdd_save_csv_options {
+    const char *site_;
+    const char *name;
+    bool overwrite, parts;
+    bool no_header;
+    char delimiter; /* default , */
+    const char *const *last_columns; /* of rows: columns that stand at the end, in this order */
     size_t last_column_count;
     const char *const *first_columns; /* the same for the beginning; see below */
     size_t first_column_count;
-} rdd_save_options;
+} rdd_save_csv_options;
 
 /* Save to one file, or, with .parts or a path that ends in '/', to a directory. A name that ends in
  * .gz or .zst is compressed (with .parts: "dir/" and --conf save.compression). "-" is standard
@@ -1409,10 +1454,10 @@ RDD_PUBLIC int rdd_save_text(rdd *r, const char *path, rdd_save_options options)
 #define rdd_save_text(r, ...)                   \
     rdd_save_text((r), RDD_FIRST_(__VA_ARGS__, ), \
                   RDD_OPTIONS_(rdd_save_options, RDD_REST_(__VA_ARGS__, )))
-RDD_PUBLIC int rdd_save_csv(rdd *r, const char *path, rdd_save_options options);
+RDD_PUBLIC int rdd_save_csv(rdd *r, const char *path, rdd_save_csv_options options);
 #define rdd_save_csv(r, ...)                   \
     rdd_save_csv((r), RDD_FIRST_(__VA_ARGS__, ), \
-                 RDD_OPTIONS_(rdd_save_options, RDD_REST_(__VA_ARGS__, )))
+                 RDD_OPTIONS_(rdd_save_csv_options, RDD_REST_(__VA_ARGS__, )))
 RDD_PUBLIC int rdd_save_json_lines(rdd *r, const char *path, rdd_save_options options);
 #define rdd_save_json_lines(r, ...)                   \
     rdd_save_json_lines((r), RDD_FIRST_(__VA_ARGS__, ), \

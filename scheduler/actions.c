@@ -37,7 +37,7 @@ bool action_begin(rdd *r, const rdd_type *type, const char *call, const char *si
     return false;
 }
 
-int action_run(rdd *r, const action *act, const rdd_action_options *options, job_results *ret)
+int action_run(rdd *r, const action *act, const rdd_options *options, job_results *ret)
 {
     rdd_error err;
     job_options job = { .name = options->name, .site = options->site_, .count = -1 };

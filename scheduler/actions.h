@@ -10,7 +10,7 @@
 bool action_begin(rdd *r, const rdd_type *type, const char *call, const char *site);
 
 /* job_run() over all partitions; a failure is recorded in the context. */
-int action_run(rdd *r, const action *act, const rdd_action_options *options, job_results *ret);
+int action_run(rdd *r, const action *act, const rdd_options *options, job_results *ret);
 
 /* Records a failure of an action: "rdd_first (a.c:7): …"; gives the code back. */
 int action_fail(rdd_context *ctx, rdd_code code, const char *call, const char *site,

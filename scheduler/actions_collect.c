@@ -41,7 +41,7 @@ static const void *hand_over(rdd *r, const rdd_type *t, job_results *parts, size
     return shown;
 }
 
-const void *(rdd_collect)(rdd *r, const rdd_type *type, size_t *ret_count, rdd_action_options options)
+const void *(rdd_collect)(rdd *r, const rdd_type *type, size_t *ret_count, rdd_options options)
 {
     action act = { .kind = ACTION_COLLECT };
     job_results parts;
@@ -103,7 +103,7 @@ static int taking_add(taking *t, job_results *parts, size_t n, rdd_error *err)
     return (count && !room) || code < 0 ? error_set_memory(err, "taking elements") : 0;
 }
 
-static int take_rounds(rdd *r, taking *t, size_t n, const rdd_action_options *options, rdd_error *err)
+static int take_rounds(rdd *r, taking *t, size_t n, const rdd_options *options, rdd_error *err)
 {
     int64_t from = 0, width = 1;
     while (t->count < n && from < r->partitions) {
@@ -126,7 +126,7 @@ static int take_rounds(rdd *r, taking *t, size_t n, const rdd_action_options *op
 }
 
 const void *(rdd_take)(rdd *r, const rdd_type *type, size_t n, size_t *ret_count,
-                       rdd_action_options options)
+                       rdd_options options)
 {
     rdd_error err;
     *ret_count = 0;
@@ -144,7 +144,7 @@ const void *(rdd_take)(rdd *r, const rdd_type *type, size_t n, size_t *ret_count
     return items;
 }
 
-int(rdd_first)(rdd *r, const rdd_type *type, void *ret, rdd_action_options options)
+int(rdd_first)(rdd *r, const rdd_type *type, void *ret, rdd_options options)
 {
     rdd_error err;
     if (!action_begin(r, type, "rdd_first", options.site_))
@@ -157,7 +157,7 @@ int(rdd_first)(rdd *r, const rdd_type *type, void *ret, rdd_action_options optio
     return keep_value(r->ctx, r->type, t.items.data, ret);
 }
 
-bool(rdd_is_empty)(rdd *r, rdd_action_options options)
+bool(rdd_is_empty)(rdd *r, rdd_options options)
 {
     rdd_error err;
     if (!r)
@@ -182,7 +182,7 @@ static int compare_items(const heap_order *order, const void *a, const void *b)
 
 /* The first n in order, in a heap; its elements point into *ret_parts. */
 static int run_ordered(rdd *r, size_t n, bool reverse, const char *call_name,
-                       const rdd_action_options *options, driver_call *call, heap_order *order,
+                       const rdd_order_options *options, driver_call *call, heap_order *order,
                        heap *h, job_results *ret_parts)
 {
     rdd_context *ctx = r->ctx;
@@ -197,7 +197,7 @@ static int run_ordered(rdd *r, size_t n, bool reverse, const char *call_name,
                                options->by.op->name, options->by.op->file, options->by.op->line);
         act.op = options->by.op;
     }
-    int code = action_run(r, &act, options, ret_parts);
+    int code = action_run(r, &act, &(rdd_options){ options->site_, options->name }, ret_parts);
     if (code < 0)
         return code;
     driver_call_init(call, options->by.op, options->by.env);
@@ -217,7 +217,7 @@ static int run_ordered(rdd *r, size_t n, bool reverse, const char *call_name,
 }
 
 static const void *ordered(rdd *r, const rdd_type *type, size_t n, size_t *ret_count, bool reverse,
-                           const char *call_name, const rdd_action_options *options)
+                           const char *call_name, const rdd_order_options *options)
 {
     *ret_count = 0;
     if (!action_begin(r, type, call_name, options->site_))
@@ -241,19 +241,19 @@ static const void *ordered(rdd *r, const rdd_type *type, size_t n, size_t *ret_c
 }
 
 const void *(rdd_top)(rdd *r, const rdd_type *type, size_t n, size_t *ret_count,
-                      rdd_action_options options)
+                      rdd_order_options options)
 {
     return ordered(r, type, n, ret_count, true, "rdd_top", &options);
 }
 
 const void *(rdd_take_ordered)(rdd *r, const rdd_type *type, size_t n, size_t *ret_count,
-                               rdd_action_options options)
+                               rdd_order_options options)
 {
     return ordered(r, type, n, ret_count, false, "rdd_take_ordered", &options);
 }
 
 static int extreme(rdd *r, const rdd_type *type, void *ret, bool reverse, const char *call_name,
-                   const rdd_action_options *options)
+                   const rdd_order_options *options)
 {
     size_t count;
     const void *item = ordered(r, type, 1, &count, reverse, call_name, options);
@@ -267,12 +267,12 @@ static int extreme(rdd *r, const rdd_type *type, void *ret, bool reverse, const 
     return 0;
 }
 
-int(rdd_min)(rdd *r, const rdd_type *type, void *ret, rdd_action_options options)
+int(rdd_min)(rdd *r, const rdd_type *type, void *ret, rdd_order_options options)
 {
     return extreme(r, type, ret, false, "rdd_min", &options);
 }
 
-int(rdd_max)(rdd *r, const rdd_type *type, void *ret, rdd_action_options options)
+int(rdd_max)(rdd *r, const rdd_type *type, void *ret, rdd_order_options options)
 {
     return extreme(r, type, ret, true, "rdd_max", &options);
 }
@@ -287,7 +287,7 @@ static int compare_keyed(const void *a, const void *b, void *arg UNUSED)
     return (x > y) - (x < y);
 }
 
-static const void *sample_once(rdd *r, size_t n, size_t *ret_count, const rdd_action_options *options)
+static const void *sample_once(rdd *r, size_t n, size_t *ret_count, const rdd_sample_options *options)
 {
     CLEANUP(arena_release) arena a = { 0 };
     rdd_type *pair = sink_keyed_type(&a, r->type);
@@ -299,7 +299,7 @@ static const void *sample_once(rdd *r, size_t n, size_t *ret_count, const rdd_ac
         context_fail(r->ctx, &err);
         return NULL;
     }
-    if (action_run(r, &act, options, &parts) < 0)
+    if (action_run(r, &act, &(rdd_options){ options->site_, options->name }, &parts) < 0)
         return NULL;
     void *items;
     const void *shown;
@@ -324,7 +324,7 @@ static const void *sample_once(rdd *r, size_t n, size_t *ret_count, const rdd_ac
 }
 
 /* n draws with replacement: indexes first, then one job that fetches the elements they name. */
-static int count_partitions(rdd *r, const rdd_action_options *options, int64_t *ret_counts)
+static int count_partitions(rdd *r, const rdd_options *options, int64_t *ret_counts)
 {
     action act = { .kind = ACTION_COUNT };
     job_results parts;
@@ -378,7 +378,7 @@ static void shuffle(char *items, size_t count, size_t size, random_state *random
     }
 }
 
-static const void *sample_again(rdd *r, size_t n, size_t *ret_count, const rdd_action_options *options)
+static const void *sample_again(rdd *r, size_t n, size_t *ret_count, const rdd_sample_options *options)
 {
     size_t partitions = (size_t)r->partitions;
     CLEANUP(freep) int64_t *counts = calloc(partitions + 1, sizeof *counts);
@@ -391,7 +391,7 @@ static const void *sample_again(rdd *r, size_t n, size_t *ret_count, const rdd_a
         context_fail(r->ctx, &err);
         return NULL;
     }
-    if (count_partitions(r, options, counts) < 0)
+    if (count_partitions(r, &(rdd_options){ options->site_, options->name }, counts) < 0)
         return NULL;
     uint64_t total = 0;
     for (size_t p = 0; p < partitions; p++)
@@ -419,7 +419,7 @@ static const void *sample_again(rdd *r, size_t n, size_t *ret_count, const rdd_a
 }
 
 const void *(rdd_take_sample)(rdd *r, const rdd_type *type, size_t n, size_t *ret_count,
-                              rdd_action_options options)
+                              rdd_sample_options options)
 {
     *ret_count = 0;
     if (!action_begin(r, type, "rdd_take_sample", options.site_))
@@ -461,7 +461,7 @@ static size_t merge_equal(char *pairs, size_t count, const rdd_type *pair)
 }
 
 const void *(rdd_count_by_value)(rdd *r, const rdd_type *pair, size_t *ret_count,
-                                 rdd_action_options options)
+                                 rdd_options options)
 {
     *ret_count = 0;
     if (!r)

@@ -21,9 +21,10 @@ typedef struct folding {
     const rdd_type *type;  /* of the value */
     const void *zero;      /* or NULL: reduce */
     bool tree;
+    int depth; /* of a tree; 0: the default */
 } folding;
 
-static int check_folding(rdd *r, const folding *f, const rdd_action_options *o, action *act)
+static int check_folding(rdd *r, const folding *f, const rdd_options *o, action *act)
 {
     rdd_context *ctx = r->ctx;
     rdd_str unused;
@@ -39,8 +40,8 @@ static int check_folding(rdd *r, const folding *f, const rdd_action_options *o, 
                            "the result is %s, but %s (%s:%d) makes %s and %s (%s:%d) merges %s",
                            f->type->name, f->op->name, f->op->file, f->op->line, made->name,
                            f->merge->name, f->merge->file, f->merge->line, f->merge->in->name);
-    if (o->depth < 0 || o->depth > 64)
-        return action_fail(ctx, RDD_E_USAGE, f->call, o->site_, ".depth = %d: give 1 to 64", o->depth);
+    if (f->depth < 0 || f->depth > 64)
+        return action_fail(ctx, RDD_E_USAGE, f->call, o->site_, ".depth = %d: give 1 to 64", f->depth);
     if (!f->zero)
         return 0;
     CLEANUP(buf_release) buf bytes = { 0 };
@@ -78,7 +79,7 @@ static int merge_into(driver_call *call, const folding *f, char *acc, const char
 
 /* The result is copied for the user. */
 static int merge_values(rdd *r, const folding *f, const void *values, size_t count,
-                        const rdd_action_options *o, void *ret)
+                        const rdd_options *o, void *ret)
 {
     const rdd_type *t = f->type;
     size_t first = f->zero ? 0 : 1;
@@ -110,7 +111,7 @@ static int merge_values(rdd *r, const folding *f, const void *values, size_t cou
 
 /* One more level on the executors: partial values become an RDD of fewer partitions. */
 static int tree_level(rdd *r, const folding *f, const void *values, size_t count, int64_t partitions,
-                      const rdd_action_options *o, job_results *ret)
+                      const rdd_options *o, job_results *ret)
 {
     rdd_source_options options = { .site_ = o->site_, .name = "partial values",
                                    .partitions = partitions };
@@ -121,8 +122,10 @@ static int tree_level(rdd *r, const folding *f, const void *values, size_t count
     return action_run(level, &act, o, ret);
 }
 
-static int fold_job(rdd *r, const folding *f, const rdd_action_options *o, void *ret)
+static int fold_job(rdd *r, const folding *f, const rdd_options *o, void *ret)
 {
+    if (!r)
+        return RDD_E_USAGE; /* the context knows why it is NULL */
     action act = { .kind = f->kind, .op = f->op, .type = f->type };
     int code = check_folding(r, f, o, &act);
     CLEANUP(job_results_release) job_results parts = { 0 };
@@ -131,7 +134,7 @@ static int fold_job(rdd *r, const folding *f, const rdd_action_options *o, void 
     if (code < 0)
         return code;
     rdd_error err;
-    double depth = o->depth ? o->depth : 2;
+    double depth = f->depth ? f->depth : 2;
     size_t scale = (size_t)fmax(2, ceil(pow((double)parts.count, 1 / depth)));
     for (;;) {
         CLEANUP(freep) void *items = NULL;
@@ -150,56 +153,42 @@ static int fold_job(rdd *r, const folding *f, const rdd_action_options *o, void 
     }
 }
 
-static int reduce(rdd *r, const rdd_type *type, void *ret, rdd_reduce_op op,
-                  const rdd_action_options *o, const char *call, bool tree)
+int(rdd_reduce)(rdd *r, const rdd_type *type, void *ret, rdd_reduce_op op, rdd_options options)
 {
-    if (!r)
-        return RDD_E_USAGE;
-    folding f = { .call = call, .kind = ACTION_REDUCE, .op = op.op, .env = op.env, .merge = op.op,
-                  .merge_env = op.env, .type = type, .tree = tree };
-    return fold_job(r, &f, o, ret);
+    folding f = { .call = "rdd_reduce", .kind = ACTION_REDUCE, .op = op.op, .env = op.env,
+                  .merge = op.op, .merge_env = op.env, .type = type };
+    return fold_job(r, &f, &options, ret);
 }
 
-int(rdd_reduce)(rdd *r, const rdd_type *type, void *ret, rdd_reduce_op op, rdd_action_options options)
+int(rdd_tree_reduce)(rdd *r, const rdd_type *type, void *ret, rdd_reduce_op op, rdd_tree_options options)
 {
-    return reduce(r, type, ret, op, &options, "rdd_reduce", false);
-}
-
-int(rdd_tree_reduce)(rdd *r, const rdd_type *type, void *ret, rdd_reduce_op op,
-                     rdd_action_options options)
-{
-    return reduce(r, type, ret, op, &options, "rdd_tree_reduce", true);
+    folding f = { .call = "rdd_tree_reduce", .kind = ACTION_REDUCE, .op = op.op, .env = op.env,
+                  .merge = op.op, .merge_env = op.env, .type = type, .tree = true,
+                  .depth = options.depth };
+    return fold_job(r, &f, &(rdd_options){ options.site_, options.name }, ret);
 }
 
 int(rdd_fold)(rdd *r, const rdd_type *type, void *ret, const void *zero, rdd_reduce_op op,
-              rdd_action_options options)
+              rdd_options options)
 {
-    if (!r)
-        return RDD_E_USAGE;
     folding f = { .call = "rdd_fold", .kind = ACTION_FOLD, .op = op.op, .env = op.env,
                   .merge = op.op, .merge_env = op.env, .type = type, .zero = zero };
     return fold_job(r, &f, &options, ret);
 }
 
-static int aggregate(rdd *r, const rdd_type *type, void *ret, const void *zero, rdd_aggregate_op take,
-                     rdd_reduce_op merge, const rdd_action_options *o, const char *call, bool tree)
-{
-    if (!r)
-        return RDD_E_USAGE;
-    folding f = { .call = call, .kind = ACTION_AGGREGATE, .op = take.op, .env = take.env,
-                  .merge = merge.op, .merge_env = merge.env, .type = type, .zero = zero,
-                  .tree = tree };
-    return fold_job(r, &f, o, ret);
-}
-
 int(rdd_aggregate)(rdd *r, const rdd_type *type, void *ret, const void *zero, rdd_aggregate_op take,
-                   rdd_reduce_op merge, rdd_action_options options)
+                   rdd_reduce_op merge, rdd_options options)
 {
-    return aggregate(r, type, ret, zero, take, merge, &options, "rdd_aggregate", false);
+    folding f = { .call = "rdd_aggregate", .kind = ACTION_AGGREGATE, .op = take.op, .env = take.env,
+                  .merge = merge.op, .merge_env = merge.env, .type = type, .zero = zero };
+    return fold_job(r, &f, &options, ret);
 }
 
-int(rdd_tree_aggregate)(rdd *r, const rdd_type *type, void *ret, const void *zero,
-                        rdd_aggregate_op take, rdd_reduce_op merge, rdd_action_options options)
+int(rdd_tree_aggregate)(rdd *r, const rdd_type *type, void *ret, const void *zero, rdd_aggregate_op take,
+                        rdd_reduce_op merge, rdd_tree_options options)
 {
-    return aggregate(r, type, ret, zero, take, merge, &options, "rdd_tree_aggregate", true);
+    folding f = { .call = "rdd_tree_aggregate", .kind = ACTION_AGGREGATE, .op = take.op, .env = take.env,
+                  .merge = merge.op, .merge_env = merge.env, .type = type, .zero = zero, .tree = true,
+                  .depth = options.depth };
+    return fold_job(r, &f, &(rdd_options){ options.site_, options.name }, ret);
 }

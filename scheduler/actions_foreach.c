@@ -7,28 +7,27 @@
 
 static int run_effects(rdd *r, const action *act, const rdd_options *options)
 {
-    rdd_action_options plain = { .site_ = options->site_, .name = options->name };
     job_results parts;
-    int code = action_run(r, act, &plain, &parts);
+    int code = action_run(r, act, options, &parts);
     if (code == 0)
         job_results_release(&parts);
     return code;
 }
 
-int(rdd_foreach)(rdd *r, rdd_foreach_op op, rdd_options options)
+int(rdd_foreach)(rdd *r, rdd_foreach_op op, rdd_operator_options options)
 {
     action act = { .kind = ACTION_FOREACH };
     rdd *node = r ? foreach_node(r, op, &options) : NULL;
-    return node ? run_effects(node, &act, &options) : RDD_E_USAGE;
+    return node ? run_effects(node, &act, &(rdd_options){ options.site_, options.name }) : RDD_E_USAGE;
 }
 
-int(rdd_foreach_partition)(rdd *r, rdd_foreach_partition_op op, rdd_options options)
+int(rdd_foreach_partition)(rdd *r, rdd_foreach_partition_op op, rdd_partitions_options options)
 {
     action act = { .kind = ACTION_FOREACH_PARTITION, .op = op.op, .http = options.http };
     if (!r || !bind_operator(r->ctx, "rdd_foreach_partition", options.site_, op.op, op.env, &act.env) ||
         !action_begin(r, op.op->in, "rdd_foreach_partition", options.site_))
         return RDD_E_USAGE;
-    return run_effects(r, &act, &options);
+    return run_effects(r, &act, &(rdd_options){ options.site_, options.name });
 }
 
 /* ---- to_local_iterator ---------------------------------------------------------------------- */
@@ -37,7 +36,7 @@ int(rdd_foreach_partition)(rdd *r, rdd_foreach_partition_op op, rdd_options opti
 struct rdd_local_iterator {
     struct rdd_local_iterator *next; /* of the context's; under its mutex */
     rdd *rdd;
-    rdd_action_options options;
+    rdd_options options;
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -91,7 +90,7 @@ static void *local_main(void *arg)
     return NULL;
 }
 
-rdd_local_iterator *(rdd_to_local_iterator)(rdd *r, const rdd_type *type, rdd_action_options options)
+rdd_local_iterator *(rdd_to_local_iterator)(rdd *r, const rdd_type *type, rdd_options options)
 {
     rdd_error err;
     if (!action_begin(r, type, "rdd_to_local_iterator", options.site_))

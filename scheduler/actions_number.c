@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-int64_t(rdd_count)(rdd *r, rdd_action_options options)
+int64_t(rdd_count)(rdd *r, rdd_options options)
 {
     action act = { .kind = ACTION_COUNT };
     job_results parts;
@@ -71,7 +71,7 @@ static bool sum_as(const sum_part *sum, const rdd_type *type, void *ret)
     }
 }
 
-int(rdd_sum)(rdd *r, const rdd_type *type, void *ret, rdd_action_options options)
+int(rdd_sum)(rdd *r, const rdd_type *type, void *ret, rdd_options options)
 {
     action act = { .kind = ACTION_SUM };
     if (!must_be_numbers(r, "rdd_sum", options.site_))
@@ -105,7 +105,7 @@ int(rdd_sum)(rdd *r, const rdd_type *type, void *ret, rdd_action_options options
 
 /* ---- stats, mean ---------------------------------------------------------------------------- */
 
-static int run_stats(rdd *r, const rdd_action_options *options, stats_part *ret)
+static int run_stats(rdd *r, const rdd_options *options, stats_part *ret)
 {
     action act = { .kind = ACTION_STATS };
     job_results parts;
@@ -145,7 +145,7 @@ static rdd_statistics statistics_of(const stats_part *s)
     return ret;
 }
 
-rdd_statistics(rdd_stats)(rdd *r, rdd_action_options options)
+rdd_statistics(rdd_stats)(rdd *r, rdd_options options)
 {
     stats_part s, none = { .count = 0 };
     if (!must_be_numbers(r, "rdd_stats", options.site_) || run_stats(r, &options, &s) < 0)
@@ -153,7 +153,7 @@ rdd_statistics(rdd_stats)(rdd *r, rdd_action_options options)
     return statistics_of(&s);
 }
 
-double(rdd_mean)(rdd *r, rdd_action_options options)
+double(rdd_mean)(rdd *r, rdd_options options)
 {
     stats_part s;
     if (!must_be_numbers(r, "rdd_mean", options.site_) || run_stats(r, &options, &s) < 0)
@@ -168,7 +168,7 @@ double(rdd_mean)(rdd *r, rdd_action_options options)
 /* ---- histogram ------------------------------------------------------------------------------ */
 
 static int run_histogram(rdd *r, const double *edges, size_t buckets, int64_t *ret_counts,
-                         const rdd_action_options *options)
+                         const rdd_options *options)
 {
     action act = { .kind = ACTION_HISTOGRAM };
     CLEANUP(buf_release) buf bytes = { 0 };
@@ -191,7 +191,7 @@ static int run_histogram(rdd *r, const double *edges, size_t buckets, int64_t *r
 }
 
 int(rdd_histogram)(rdd *r, const double *edges, size_t buckets, int64_t *ret_counts,
-                   rdd_action_options options)
+                   rdd_options options)
 {
     if (ret_counts)
         memset(ret_counts, 0, buckets * sizeof *ret_counts);
@@ -210,7 +210,7 @@ int(rdd_histogram)(rdd *r, const double *edges, size_t buckets, int64_t *ret_cou
 }
 
 int(rdd_histogram_even)(rdd *r, size_t buckets, double *ret_edges, int64_t *ret_counts,
-                        rdd_action_options options)
+                        rdd_options options)
 {
     if (ret_counts)
         memset(ret_counts, 0, buckets * sizeof *ret_counts);

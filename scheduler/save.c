@@ -69,7 +69,7 @@ static int check_columns(const char *which, const char *const *names, size_t cou
 }
 
 int saving_open(saving *ret, action_kind kind, const rdd_type *type, const char *path,
-                const rdd_save_options *options, rdd_error *err)
+                const rdd_save_csv_options *options, rdd_error *err)
 {
     csv_dialect dialect = { .delimiter = options->delimiter };
     int code = check_type(kind, type, err);
@@ -129,7 +129,7 @@ void saving_close(saving *s, rdd_error *err)
 
 /* ---- the public functions ------------------------------------------------------------------- */
 
-static int run_and_commit(saving *s, rdd *r, const rdd_save_options *options, rdd_error *err)
+static int run_and_commit(saving *s, rdd *r, const rdd_save_csv_options *options, rdd_error *err)
 {
     const job_options job = { .name = options->name, .site = options->site_, .count = -1 };
     CLEANUP(job_results_release) job_results results = { 0 };
@@ -160,7 +160,7 @@ static void say_twice(rdd_context *ctx, saving *s, const char *path, const char 
 }
 
 static int save_counted(rdd *r, action_kind kind, const char *path,
-                        const rdd_save_options *options)
+                        const rdd_save_csv_options *options)
 {
     rdd_error err = { 0 };
     saving s = SAVING_NONE;
@@ -178,7 +178,7 @@ static int save_counted(rdd *r, action_kind kind, const char *path,
     return code < 0 ? context_fail(r->ctx, &err) : 0;
 }
 
-static int save(rdd *r, action_kind kind, const char *path, const rdd_save_options *options)
+static int save(rdd *r, action_kind kind, const char *path, const rdd_save_csv_options *options)
 {
     if (!r)
         return RDD_E_USAGE; /* the context knows why it is NULL */
@@ -189,17 +189,25 @@ static int save(rdd *r, action_kind kind, const char *path, const rdd_save_optio
     return code;
 }
 
-int(rdd_save_text)(rdd *r, const char *path, rdd_save_options options)
+/* CSV has all options that the others have. */
+static int save_plainly(rdd *r, action_kind kind, const char *path, const rdd_save_options *o)
 {
-    return save(r, ACTION_SAVE_TEXT, path, &options);
+    rdd_save_csv_options options = { .site_ = o->site_, .name = o->name,
+                                     .overwrite = o->overwrite, .parts = o->parts };
+    return save(r, kind, path, &options);
 }
 
-int(rdd_save_csv)(rdd *r, const char *path, rdd_save_options options)
+int(rdd_save_text)(rdd *r, const char *path, rdd_save_options options)
+{
+    return save_plainly(r, ACTION_SAVE_TEXT, path, &options);
+}
+
+int(rdd_save_csv)(rdd *r, const char *path, rdd_save_csv_options options)
 {
     return save(r, ACTION_SAVE_CSV, path, &options);
 }
 
 int(rdd_save_json_lines)(rdd *r, const char *path, rdd_save_options options)
 {
-    return save(r, ACTION_SAVE_JSON, path, &options);
+    return save_plainly(r, ACTION_SAVE_JSON, path, &options);
 }

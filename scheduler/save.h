@@ -44,7 +44,7 @@ typedef struct saving {
 
 /* Checks the type, the options and the target, and fills in the action. Strings must outlive it. */
 int saving_open(saving *ret, action_kind kind, const rdd_type *type, const char *path,
-                const rdd_save_options *options, rdd_error *err) MUST_CHECK;
+                const rdd_save_csv_options *options, rdd_error *err) MUST_CHECK;
 
 /* Makes the output of the tasks' results (views, which must stay) and publishes it. */
 int saving_commit(saving *s, const rdd_str *results, size_t count, rdd_error *err) MUST_CHECK;

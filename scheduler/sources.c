@@ -31,7 +31,7 @@ static int64_t partitions_for(uint64_t size, uint64_t small, uint64_t large)
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
-rdd *(rdd_range)(rdd_context *ctx, int64_t first, int64_t last, rdd_source_options options)
+rdd *(rdd_range)(rdd_context *ctx, int64_t first, int64_t last, rdd_range_options options)
 {
     if (!ctx)
         return NULL;
@@ -98,7 +98,7 @@ rdd *(rdd_parallelize)(rdd_context *ctx, const rdd_type *type, const void *items
                : lineage_error(ctx, RDD_E_MEMORY, "rdd_parallelize", options.site_, "out of memory");
 }
 
-rdd *(rdd_empty)(rdd_context *ctx, const rdd_type *type, rdd_source_options options)
+rdd *(rdd_empty)(rdd_context *ctx, const rdd_type *type, rdd_options options)
 {
     return ctx ? context_node(ctx, NODE_EMPTY, type, options.site_, options.name) : NULL;
 }
@@ -274,7 +274,7 @@ static rdd *file_node(rdd_context *ctx, node_kind kind, const rdd_type *type, co
     return check_partitions(r, source->call, r->partitions) ? r : NULL;
 }
 
-static file_source source_of(const char *call, const char *path, const rdd_source_options *options)
+static file_source source_of(const char *call, const char *path, const rdd_files_options *options)
 {
     return (file_source){ .call = call,
                           .path = path,
@@ -283,14 +283,14 @@ static file_source source_of(const char *call, const char *path, const rdd_sourc
                           .partitions = options->partitions };
 }
 
-rdd *(rdd_text_file)(rdd_context *ctx, const char *path, rdd_source_options options)
+rdd *(rdd_text_file)(rdd_context *ctx, const char *path, rdd_files_options options)
 {
     file_source source = source_of("rdd_text_file", path, &options);
     return ctx ? file_node(ctx, NODE_TEXT, RDD_TYPE(rdd_str), options.site_, options.name, &source)
                : NULL;
 }
 
-rdd *(rdd_whole_text_files)(rdd_context *ctx, const char *path, rdd_source_options options)
+rdd *(rdd_whole_text_files)(rdd_context *ctx, const char *path, rdd_files_options options)
 {
     file_source source = source_of("rdd_whole_text_files", path, &options);
     source.whole = true;
@@ -299,7 +299,7 @@ rdd *(rdd_whole_text_files)(rdd_context *ctx, const char *path, rdd_source_optio
                : NULL;
 }
 
-rdd *(rdd_binary_files)(rdd_context *ctx, const char *path, rdd_source_options options)
+rdd *(rdd_binary_files)(rdd_context *ctx, const char *path, rdd_files_options options)
 {
     file_source source = source_of("rdd_binary_files", path, &options);
     source.whole = true;
@@ -308,7 +308,7 @@ rdd *(rdd_binary_files)(rdd_context *ctx, const char *path, rdd_source_options o
                : NULL;
 }
 
-rdd *(rdd_binary_records)(rdd_context *ctx, const char *path, size_t size, rdd_source_options options)
+rdd *(rdd_binary_records)(rdd_context *ctx, const char *path, size_t size, rdd_files_options options)
 {
     if (!ctx)
         return NULL;

@@ -104,18 +104,13 @@ bool bind_operator(rdd_context *ctx, const char *call, const char *site, const r
 
 /* ---- nodes ---------------------------------------------------------------------------------- */
 
-/* The options' part that every node may have. */
-static bool set_options(rdd *node, const char *call, const rdd_options *options)
+/* What operators that may call HTTP are told. */
+static bool set_calls(rdd *node, const char *call, const rdd_operator_options *options)
 {
     rdd_context *ctx = node->ctx;
     if (options->concurrency < 0 || options->concurrency > 100000)
         return lineage_error(ctx, RDD_E_USAGE, call, options->site_,
                              ".concurrency = %d: give 1 to 100000", options->concurrency);
-    if (options->concurrency > 1 && !node_takes_records(node->kind))
-        return lineage_error(ctx, RDD_E_USAGE, call, options->site_,
-                             ".concurrency = %d: is for operators that take one record at a time: map, "
-                             "filter, flat_map, key_by, map_values, flat_map_values, foreach",
-                             options->concurrency);
     const rdd_http_options *h = &options->http;
     if (h->timeout_ms < 0 || h->connect_timeout_ms < 0 || h->attempts_max < 0 ||
         h->elapsed_max_ms < 0 || h->connections_per_host < 0)
@@ -147,8 +142,7 @@ bool http_options_valid(const rdd_http_options *h, char *message, size_t size)
     return true;
 }
 
-static rdd *unary(rdd *r, node_kind kind, const rdd_type *type, const char *call,
-                  const rdd_options *options, const rdd_op *op, rdd_str env)
+static rdd *unary(rdd *r, node_kind kind, const rdd_type *type, const rdd_options *options)
 {
     rdd *node = context_node(r->ctx, kind, type, options->site_, options->name);
     if (!node)
@@ -156,14 +150,12 @@ static rdd *unary(rdd *r, node_kind kind, const rdd_type *type, const char *call
     node->parent_count = 1;
     node->parents[0] = r;
     node->partitions = r->partitions;
-    node->op = op;
-    node->env = env;
-    return set_options(node, call, options) ? node : NULL;
+    return node;
 }
 
 /* An operator over r's elements: kind's common case. */
 static rdd *with_operator(rdd *r, node_kind kind, const rdd_type *type, const char *call,
-                          const rdd_options *options, const rdd_op *op, const void *env,
+                          const rdd_operator_options *options, const rdd_op *op, const void *env,
                           const rdd_type *elements)
 {
     char label[256];
@@ -172,38 +164,50 @@ static rdd *with_operator(rdd *r, node_kind kind, const rdd_type *type, const ch
         return NULL;
     if (!type_equal(op->in, elements))
         return type_error(r, call, options->site_, op_label(op, label, sizeof label), op->in);
-    return unary(r, kind, type, call, options, op, bytes);
+    rdd *node = unary(r, kind, type, &(rdd_options){ options->site_, options->name });
+    if (!node)
+        return NULL;
+    node->op = op;
+    node->env = bytes;
+    return set_calls(node, call, options) ? node : NULL;
 }
 
-rdd *(rdd_map)(rdd *r, rdd_map_op op, rdd_options options)
+rdd *(rdd_map)(rdd *r, rdd_map_op op, rdd_operator_options options)
 {
     return r ? with_operator(r, NODE_MAP, op.op ? op.op->out : NULL, "rdd_map", &options, op.op, op.env,
                              r->type)
              : NULL;
 }
 
-rdd *(rdd_filter)(rdd *r, rdd_filter_op op, rdd_options options)
+rdd *(rdd_filter)(rdd *r, rdd_filter_op op, rdd_operator_options options)
 {
     return r ? with_operator(r, NODE_FILTER, r->type, "rdd_filter", &options, op.op, op.env, r->type)
              : NULL;
 }
 
-rdd *(rdd_flat_map)(rdd *r, rdd_flat_map_op op, rdd_options options)
+rdd *(rdd_flat_map)(rdd *r, rdd_flat_map_op op, rdd_operator_options options)
 {
     return r ? with_operator(r, NODE_FLAT_MAP, op.op ? op.op->out : NULL, "rdd_flat_map", &options,
                              op.op, op.env, r->type)
              : NULL;
 }
 
-rdd *foreach_node(rdd *r, rdd_foreach_op op, const rdd_options *options)
+rdd *foreach_node(rdd *r, rdd_foreach_op op, const rdd_operator_options *options)
 {
     return with_operator(r, NODE_FOREACH, r->type, "rdd_foreach", options, op.op, op.env, r->type);
 }
 
-rdd *(rdd_map_partitions)(rdd *r, rdd_map_partitions_op op, rdd_options options)
+/* One call after the other. */
+static rdd_operator_options in_order(const rdd_partitions_options *o)
 {
+    return (rdd_operator_options){ .site_ = o->site_, .name = o->name, .http = o->http };
+}
+
+rdd *(rdd_map_partitions)(rdd *r, rdd_map_partitions_op op, rdd_partitions_options options)
+{
+    rdd_operator_options calls = in_order(&options);
     return r ? with_operator(r, NODE_MAP_PARTITIONS, op.op ? op.op->out : NULL, "rdd_map_partitions",
-                             &options, op.op, op.env, r->type)
+                             &calls, op.op, op.env, r->type)
              : NULL;
 }
 
@@ -220,7 +224,7 @@ rdd *(rdd_glom)(const rdd_type *list, rdd *r, rdd_options options)
                              "with RDD_LIST",
                              described(r->type, &a), origin(r, &b), described(list, &c));
     }
-    return unary(r, NODE_GLOM, list, "rdd_glom", &options, NULL, (rdd_str){ 0, NULL });
+    return unary(r, NODE_GLOM, list, &options);
 }
 
 /* ---- pairs ---------------------------------------------------------------------------------- */
@@ -254,7 +258,7 @@ static bool must_be_pairs(rdd *r, const char *call, const char *site)
                          origin(r, &a), described(r->type, &b));
 }
 
-rdd *(rdd_key_by)(const rdd_type *pair, rdd *r, rdd_map_op op, rdd_options options)
+rdd *(rdd_key_by)(const rdd_type *pair, rdd *r, rdd_map_op op, rdd_operator_options options)
 {
     if (!r)
         return NULL;
@@ -264,7 +268,7 @@ rdd *(rdd_key_by)(const rdd_type *pair, rdd *r, rdd_map_op op, rdd_options optio
 }
 
 static rdd *over_values(const rdd_type *pair, rdd *r, node_kind kind, const char *call,
-                        const rdd_options *options, const rdd_op *op, const void *env)
+                        const rdd_operator_options *options, const rdd_op *op, const void *env)
 {
     if (!must_be_pairs(r, call, options->site_))
         return NULL;
@@ -274,12 +278,12 @@ static rdd *over_values(const rdd_type *pair, rdd *r, node_kind kind, const char
     return with_operator(r, kind, pair, call, options, op, env, value);
 }
 
-rdd *(rdd_map_values)(const rdd_type *pair, rdd *r, rdd_map_op op, rdd_options options)
+rdd *(rdd_map_values)(const rdd_type *pair, rdd *r, rdd_map_op op, rdd_operator_options options)
 {
     return r ? over_values(pair, r, NODE_MAP_VALUES, "rdd_map_values", &options, op.op, op.env) : NULL;
 }
 
-rdd *(rdd_flat_map_values)(const rdd_type *pair, rdd *r, rdd_flat_map_op op, rdd_options options)
+rdd *(rdd_flat_map_values)(const rdd_type *pair, rdd *r, rdd_flat_map_op op, rdd_operator_options options)
 {
     return r ? over_values(pair, r, NODE_FLAT_MAP_VALUES, "rdd_flat_map_values", &options, op.op, op.env)
              : NULL;
@@ -289,16 +293,14 @@ rdd *(rdd_keys)(rdd *r, rdd_options options)
 {
     if (!r || !must_be_pairs(r, "rdd_keys", options.site_))
         return NULL;
-    return unary(r, NODE_KEYS, r->type->fields[0].type, "rdd_keys", &options, NULL,
-                 (rdd_str){ 0, NULL });
+    return unary(r, NODE_KEYS, r->type->fields[0].type, &options);
 }
 
 rdd *(rdd_values)(rdd *r, rdd_options options)
 {
     if (!r || !must_be_pairs(r, "rdd_values", options.site_))
         return NULL;
-    return unary(r, NODE_VALUES, r->type->fields[1].type, "rdd_values", &options, NULL,
-                 (rdd_str){ 0, NULL });
+    return unary(r, NODE_VALUES, r->type->fields[1].type, &options);
 }
 
 /* ---- numbering ------------------------------------------------------------------------------ */
@@ -310,7 +312,7 @@ rdd *(rdd_zip_with_unique_id)(const rdd_type *pair, rdd *r, rdd_options options)
     if (!pair_is(pair, r->type, RDD_TYPE(int64_t)))
         return pair_error(r, "rdd_zip_with_unique_id", options.site_, pair, r->type,
                           RDD_TYPE(int64_t));
-    return unary(r, NODE_ZIP_ID, pair, "rdd_zip_with_unique_id", &options, NULL, (rdd_str){ 0, NULL });
+    return unary(r, NODE_ZIP_ID, pair, &options);
 }
 
 rdd *(rdd_zip_with_index)(const rdd_type *pair, rdd *r, rdd_options options)
@@ -319,8 +321,7 @@ rdd *(rdd_zip_with_index)(const rdd_type *pair, rdd *r, rdd_options options)
         return NULL;
     if (!pair_is(pair, r->type, RDD_TYPE(int64_t)))
         return pair_error(r, "rdd_zip_with_index", options.site_, pair, r->type, RDD_TYPE(int64_t));
-    rdd *node = unary(r, NODE_ZIP_INDEX, pair, "rdd_zip_with_index", &options, NULL,
-                      (rdd_str){ 0, NULL });
+    rdd *node = unary(r, NODE_ZIP_INDEX, pair, &options);
     if (node)
         node->prepare = prepare_first_indexes;
     return node;
@@ -328,7 +329,7 @@ rdd *(rdd_zip_with_index)(const rdd_type *pair, rdd *r, rdd_options options)
 
 /* ---- sampling ------------------------------------------------------------------------------- */
 
-rdd *(rdd_sample)(rdd *r, double fraction, rdd_options options)
+rdd *(rdd_sample)(rdd *r, double fraction, rdd_sample_options options)
 {
     if (!r)
         return NULL;
@@ -337,7 +338,7 @@ rdd *(rdd_sample)(rdd *r, double fraction, rdd_options options)
         return lineage_error(r->ctx, RDD_E_USAGE, "rdd_sample", options.site_,
                              "a fraction of %g: give 0 to 1, or, with .with_replacement, 0 and more",
                              fraction);
-    rdd *node = unary(r, NODE_SAMPLE, r->type, "rdd_sample", &options, NULL, (rdd_str){ 0, NULL });
+    rdd *node = unary(r, NODE_SAMPLE, r->type, &(rdd_options){ options.site_, options.name });
     if (!node)
         return NULL;
     node->params.seed = options.seed;
@@ -347,7 +348,8 @@ rdd *(rdd_sample)(rdd *r, double fraction, rdd_options options)
     return node;
 }
 
-int(rdd_random_split)(rdd *r, const double *weights, size_t count, rdd **ret, rdd_options options)
+int(rdd_random_split)(rdd *r, const double *weights, size_t count, rdd **ret,
+                       rdd_split_options options)
 {
     for (size_t i = 0; ret && i < count; i++)
         ret[i] = NULL;
@@ -368,8 +370,7 @@ int(rdd_random_split)(rdd *r, const double *weights, size_t count, rdd **ret, rd
     }
     double so_far = 0;
     for (size_t i = 0; i < count; i++) {
-        ret[i] = unary(r, NODE_SAMPLE, r->type, "rdd_random_split", &options, NULL,
-                       (rdd_str){ 0, NULL });
+        ret[i] = unary(r, NODE_SAMPLE, r->type, &(rdd_options){ options.site_, options.name });
         if (!ret[i])
             return RDD_E_MEMORY;
         ret[i]->params.seed = options.seed;
@@ -389,7 +390,7 @@ rdd *(rdd_coalesce)(rdd *r, int64_t partitions, rdd_options options)
     if (partitions < 1)
         return lineage_error(r->ctx, RDD_E_USAGE, "rdd_coalesce", options.site_,
                              "%lld partitions: give 1 or more", (long long)partitions);
-    rdd *node = unary(r, NODE_COALESCE, r->type, "rdd_coalesce", &options, NULL, (rdd_str){ 0, NULL });
+    rdd *node = unary(r, NODE_COALESCE, r->type, &options);
     if (node && partitions < r->partitions)
         node->partitions = partitions;
     return node;
@@ -403,7 +404,7 @@ rdd *(rdd_pipe)(rdd *r, const char *command, rdd_options options)
         return type_error(r, "rdd_pipe", options.site_, "a command", RDD_TYPE(rdd_str));
     if (!command || !*command)
         return lineage_error(r->ctx, RDD_E_USAGE, "rdd_pipe", options.site_, "the command is empty");
-    rdd *node = unary(r, NODE_PIPE, RDD_TYPE(rdd_str), "rdd_pipe", &options, NULL, (rdd_str){ 0, NULL });
+    rdd *node = unary(r, NODE_PIPE, RDD_TYPE(rdd_str), &options);
     if (node)
         node->params.text = rdd_str_of(context_text(r->ctx, command));
     return node;
@@ -424,7 +425,7 @@ static rdd *binary(rdd *a, rdd *b, node_kind kind, const rdd_type *type, const c
     node->parents[0] = a;
     node->parents[1] = b;
     node->partitions = a->partitions;
-    return set_options(node, call, options) ? node : NULL;
+    return node;
 }
 
 /* Partition i of one goes with partition i of the other. */
@@ -478,7 +479,7 @@ rdd *(rdd_zip_columns)(rdd *a, rdd *b, rdd_options options)
     return binary(a, b, NODE_ZIP_COLUMNS, RDD_TYPE(rdd_row), "rdd_zip_columns", &options);
 }
 
-rdd *(rdd_zip_partitions)(rdd *a, rdd *b, rdd_zip_partitions_op op, rdd_options options)
+rdd *(rdd_zip_partitions)(rdd *a, rdd *b, rdd_zip_partitions_op op, rdd_partitions_options options)
 {
     char label[256];
     rdd_str env;
@@ -490,12 +491,14 @@ rdd *(rdd_zip_partitions)(rdd *a, rdd *b, rdd_zip_partitions_op op, rdd_options 
         return type_error(a, "rdd_zip_partitions", options.site_, label, op.op->in);
     if (!type_equal(op.op->in2, b->type))
         return type_error(b, "rdd_zip_partitions", options.site_, label, op.op->in2);
-    rdd *node = binary(a, b, NODE_ZIP_PARTITIONS, op.op->out, "rdd_zip_partitions", &options);
+    rdd *node = binary(a, b, NODE_ZIP_PARTITIONS, op.op->out, "rdd_zip_partitions",
+                       &(rdd_options){ options.site_, options.name });
     if (!node)
         return NULL;
     node->op = op.op;
     node->env = env;
-    return node;
+    rdd_operator_options calls = in_order(&options);
+    return set_calls(node, "rdd_zip_partitions", &calls) ? node : NULL;
 }
 
 rdd *(rdd_cartesian)(const rdd_type *pair, rdd *a, rdd *b, rdd_options options)

@@ -21,7 +21,7 @@ bool check_partitions(const rdd *r, const char *call, int64_t partitions);
 bool http_options_valid(const rdd_http_options *h, char *message, size_t size);
 
 /* The node behind rdd_foreach(). */
-rdd *foreach_node(rdd *r, rdd_foreach_op op, const rdd_options *options);
+rdd *foreach_node(rdd *r, rdd_foreach_op op, const rdd_operator_options *options);
 
 /* zip_with_index: counts the parent's partitions. */
 int prepare_first_indexes(rdd *r, rdd_error *err);

@@ -1,7 +1,7 @@
 /* A misspelt option.
  *
- * gcc: 'rdd_options' has no member named 'concurency'; did you mean 'concurrency'?
- * clang: in type 'rdd_options' (aka 'struct rdd_options'); did you mean 'concurrency'?
+ * gcc: 'rdd_operator_options' has no member named 'concurency'; did you mean 'concurrency'?
+ * clang: in type 'rdd_operator_options' (aka 'struct rdd_operator_options'); did you mean 'concurrency'?
  */
 #include <rdd.h>
 

@@ -17,7 +17,7 @@
 #else
 #define PARTITIONS(n) nullptr, n
 #define CONCURRENCY(n) nullptr, n
-#define DEPTH(n) nullptr, {}, n
+#define DEPTH(n) nullptr, n
 #define SCALE(f, l) f, l
 #define BY(o) nullptr, o
 #endif

@@ -295,9 +295,8 @@ CASE_ONCE(refused)
     EXPECT("rdd_pipe (%s): a command takes rdd_str, but range (%s) gives int64_t", site, of);
     REFUSED(rdd_coalesce(n, 0));
     EXPECT("rdd_coalesce (%s): 0 partitions: give 1 or more", site);
-    REFUSED(rdd_sample(n, 0.5, .concurrency = 2));
-    EXPECT("rdd_sample (%s): .concurrency = 2: is for operators that take one record at a time: map, filter, "
-           "flat_map, key_by, map_values, flat_map_values, foreach", site);
+    REFUSED(rdd_map(n, bad_map, .concurrency = -1));
+    EXPECT("rdd_map (%s): .concurrency = -1: give 1 to 100000", site);
     REFUSED(rdd_sample(n, 1.5));
     EXPECT("rdd_sample (%s): a fraction of 1.5: give 0 to 1, or, with .with_replacement, 0 and more",
            site);

@@ -234,7 +234,7 @@ CASE(whole_files)
         text_write(&t, name.data);
         files[i] = (rdd_bytes_of_file){ name, { size, bytes } };
     }
-    rdd_source_options options = SITED_SOURCE;
+    rdd_files_options options = { .site_ = RDD_SITE, .partitions = oracle.partitions };
     rdd *texts = is_model() ? NULL : (rdd_whole_text_files)(oracle.ctx, oracle.dir, options);
     rdd *blobs = is_model() ? NULL : (rdd_binary_files)(oracle.ctx, path_of("f*"), options);
     say_collect(dual_map(dual_of(texts, rdd_text_of_file, files, COUNT), text_base));

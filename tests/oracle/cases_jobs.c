@@ -116,7 +116,7 @@ CASE(jobs_at_once)
 
 /* ---- records in flight at once -------------------------------------------------------------- */
 
-#define AT_ONCE(n) (rdd_options){ .site_ = RDD_SITE, .concurrency = n }
+#define AT_ONCE(n) (rdd_operator_options){ .site_ = RDD_SITE, .concurrency = n }
 
 CASE(records_at_once)
 {

@@ -121,9 +121,9 @@ static void keep(dual *kept, dual d)
 }
 
 /* The same options for both kinds of slot: an operator with several records in flight gives the same. */
-static rdd_options any_options(void)
+static rdd_operator_options any_options(void)
 {
-    return (rdd_options){ .site_ = RDD_SITE, .concurrency = draw_below(8) ? 0 : 5 };
+    return (rdd_operator_options){ .site_ = RDD_SITE, .concurrency = draw_below(8) ? 0 : 5 };
 }
 
 static dual numbers_of_numbers(dual d)

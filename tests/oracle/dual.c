@@ -36,7 +36,7 @@ dual random_items_(const rdd_type *t, size_t count, rdd_source_options options)
     return dual_items_(t, random_array(t, count), count, options);
 }
 
-dual dual_range_(int64_t first, int64_t last, int64_t step, rdd_source_options options)
+dual dual_range_(int64_t first, int64_t last, int64_t step, rdd_range_options options)
 {
     model_part all = { 0, 0, NULL };
     __int128 end = last;
@@ -72,7 +72,7 @@ static model *like(dual d, const rdd_type *t)
     return m;
 }
 
-dual dual_map_(dual d, rdd_map_op op, model_map *f, rdd_options options)
+dual dual_map_(dual d, rdd_map_op op, model_map *f, rdd_operator_options options)
 {
     model *m = like(d, op.op->out);
     char *out = oracle_alloc(m->type->size);
@@ -84,7 +84,7 @@ dual dual_map_(dual d, rdd_map_op op, model_map *f, rdd_options options)
     return both((rdd_map)(d.real, op, options), m);
 }
 
-dual dual_filter_(dual d, rdd_filter_op op, model_filter *f, rdd_options options)
+dual dual_filter_(dual d, rdd_filter_op op, model_filter *f, rdd_operator_options options)
 {
     model *m = like(d, d.model->type);
     EACH(d, m, item, part)
@@ -93,7 +93,7 @@ dual dual_filter_(dual d, rdd_filter_op op, model_filter *f, rdd_options options
     return both((rdd_filter)(d.real, op, options), m);
 }
 
-dual dual_flat_map_(dual d, rdd_flat_map_op op, model_flat_map *f, rdd_options options)
+dual dual_flat_map_(dual d, rdd_flat_map_op op, model_flat_map *f, rdd_operator_options options)
 {
     model *m = like(d, op.op->out);
     emits to;
@@ -124,7 +124,7 @@ static const void *value_of(dual d, const char *item)
     return item + d.model->type->fields[1].offset;
 }
 
-dual dual_key_by_(const rdd_type *pair, dual d, rdd_map_op op, model_map *f, rdd_options options)
+dual dual_key_by_(const rdd_type *pair, dual d, rdd_map_op op, model_map *f, rdd_operator_options options)
 {
     model *m = like(d, pair);
     char *key = oracle_alloc(op.op->out->size);
@@ -137,7 +137,7 @@ dual dual_key_by_(const rdd_type *pair, dual d, rdd_map_op op, model_map *f, rdd
 }
 
 dual dual_map_values_(const rdd_type *pair, dual d, rdd_map_op op, model_map *f,
-                      rdd_options options)
+                      rdd_operator_options options)
 {
     model *m = like(d, pair);
     char *value = oracle_alloc(op.op->out->size);
@@ -150,7 +150,7 @@ dual dual_map_values_(const rdd_type *pair, dual d, rdd_map_op op, model_map *f,
 }
 
 dual dual_flat_map_values_(const rdd_type *pair, dual d, rdd_flat_map_op op, model_flat_map *f,
-                           rdd_options options)
+                           rdd_operator_options options)
 {
     model *m = like(d, pair);
     EACH(d, m, item, part)
@@ -210,7 +210,7 @@ dual dual_zip_with_unique_id_(const rdd_type *pair, dual d, rdd_options options)
 /* ---- partitions ----------------------------------------------------------------------------- */
 
 dual dual_map_partitions_(dual d, rdd_map_partitions_op op, model_map_partitions *f,
-                          rdd_options options)
+                          rdd_partitions_options options)
 {
     model *m = like(d, op.op->out);
     for (size_t p = 0; p < m->count; p++) {
@@ -225,7 +225,7 @@ dual dual_map_partitions_(dual d, rdd_map_partitions_op op, model_map_partitions
 }
 
 dual dual_zip_partitions_(dual a, dual b, rdd_zip_partitions_op op, model_zip_partitions *f,
-                          rdd_options options)
+                          rdd_partitions_options options)
 {
     model *m = like(a, op.op->out);
     for (size_t p = 0; p < m->count; p++) {

@@ -8,7 +8,7 @@ static maker nobody;
 
 /* ---- elements ------------------------------------------------------------------------------- */
 
-void say_collect_(dual d, rdd_action_options o)
+void say_collect_(dual d, rdd_options o)
 {
     const rdd_type *t = d.model->type;
     size_t count;
@@ -19,13 +19,13 @@ void say_collect_(dual d, rdd_action_options o)
         rdd_free(oracle.ctx, items);
 }
 
-void say_count_(dual d, rdd_action_options o)
+void say_count_(dual d, rdd_options o)
 {
     int64_t count = is_model() ? (int64_t)model_total(d.model) : (rdd_count)(d.real, o);
     say("count %lld", (long long)count);
 }
 
-void say_take_(dual d, size_t n, rdd_action_options o)
+void say_take_(dual d, size_t n, rdd_options o)
 {
     const rdd_type *t = d.model->type;
     size_t count;
@@ -42,7 +42,7 @@ static void say_empty(const char *call, const char *site)
     say_error(oracle_text("%s (%s): the RDD is empty", call, site).data);
 }
 
-void say_first_(dual d, rdd_action_options o)
+void say_first_(dual d, rdd_options o)
 {
     const rdd_type *t = d.model->type;
     size_t count;
@@ -57,7 +57,7 @@ void say_first_(dual d, rdd_action_options o)
         say_value("first", t, is_model() ? all : got);
 }
 
-void say_is_empty_(dual d, rdd_action_options o)
+void say_is_empty_(dual d, rdd_options o)
 {
     say("empty %d", is_model() ? !model_total(d.model) : (rdd_is_empty)(d.real, o));
 }
@@ -101,42 +101,42 @@ static void *sorted(dual d, rdd_order_op by, model_order *f, bool reverse, size_
 }
 
 static void say_ordered(const char *label, dual d, size_t n, rdd_order_op by, model_order *f,
-                        bool reverse, rdd_action_options o)
+                        bool reverse, rdd_options o)
 {
     const rdd_type *t = d.model->type;
     size_t count;
     const void *items;
-    o.by = by;
+    rdd_order_options ordered = { .site_ = o.site_, .by = by };
     if (is_model())
         items = sorted(d, by, f, reverse, &count);
     else if (reverse)
-        items = (rdd_top)(d.real, t, n, &count, o);
+        items = (rdd_top)(d.real, t, n, &count, ordered);
     else
-        items = (rdd_take_ordered)(d.real, t, n, &count, o);
+        items = (rdd_take_ordered)(d.real, t, n, &count, ordered);
     say_items(label, t, items, count < n ? count : n);
 }
 
-void say_top_(dual d, size_t n, rdd_order_op by, model_order *f, rdd_action_options o)
+void say_top_(dual d, size_t n, rdd_order_op by, model_order *f, rdd_options o)
 {
     say_ordered("top", d, n, by, f, true, o);
 }
 
-void say_take_ordered_(dual d, size_t n, rdd_order_op by, model_order *f, rdd_action_options o)
+void say_take_ordered_(dual d, size_t n, rdd_order_op by, model_order *f, rdd_options o)
 {
     say_ordered("take_ordered", d, n, by, f, false, o);
 }
 
-void say_extremes_(dual d, rdd_order_op by, model_order *f, rdd_action_options o)
+void say_extremes_(dual d, rdd_order_op by, model_order *f, rdd_options o)
 {
     const rdd_type *t = d.model->type;
     for (int greatest = 0; greatest < 2; greatest++) {
         size_t count;
         void *got = sorted(d, by, f, greatest, &count);
-        o.by = by;
+        rdd_order_options ordered = { .site_ = o.site_, .by = by };
         if (!is_model() && count)
             memset(got, 0, t->size);
         if (!is_model())
-            greatest ? (rdd_max)(d.real, t, got, o) : (rdd_min)(d.real, t, got, o);
+            greatest ? (rdd_max)(d.real, t, got, ordered) : (rdd_min)(d.real, t, got, ordered);
         if (count)
             say_value(greatest ? "max" : "min", t, got);
         else
@@ -144,7 +144,7 @@ void say_extremes_(dual d, rdd_order_op by, model_order *f, rdd_action_options o
     }
 }
 
-void say_count_by_value_(const rdd_type *pair, dual d, rdd_action_options o)
+void say_count_by_value_(const rdd_type *pair, dual d, rdd_options o)
 {
     const rdd_type *t = d.model->type;
     size_t count, kept = 0;
@@ -169,7 +169,7 @@ void say_count_by_value_(const rdd_type *pair, dual d, rdd_action_options o)
 
 /* ---- folds ---------------------------------------------------------------------------------- */
 
-void say_reduce_(dual d, rdd_reduce_op op, model_reduce *f, int depth, rdd_action_options o)
+void say_reduce_(dual d, rdd_reduce_op op, model_reduce *f, int depth, rdd_options o)
 {
     const rdd_type *t = d.model->type;
     const char *label = depth ? "tree_reduce" : "reduce";
@@ -177,9 +177,9 @@ void say_reduce_(dual d, rdd_reduce_op op, model_reduce *f, int depth, rdd_actio
     const char *items = model_all(d.model, &count);
     char *acc = oracle_alloc(t->size);
     int code = 0;
-    o.depth = depth;
+    rdd_tree_options tree = { .site_ = o.site_, .depth = depth };
     if (!is_model())
-        code = depth ? (rdd_tree_reduce)(d.real, t, acc, op, o) : (rdd_reduce)(d.real, t, acc, op, o);
+        code = depth ? (rdd_tree_reduce)(d.real, t, acc, op, tree) : (rdd_reduce)(d.real, t, acc, op, o);
     for (size_t i = 0; is_model() && i < count; i++) {
         char *next = oracle_alloc(t->size);
         if (i)
@@ -196,7 +196,7 @@ void say_reduce_(dual d, rdd_reduce_op op, model_reduce *f, int depth, rdd_actio
         say_value(label, t, acc);
 }
 
-void say_fold_(dual d, const void *zero, rdd_reduce_op op, model_reduce *f, rdd_action_options o)
+void say_fold_(dual d, const void *zero, rdd_reduce_op op, model_reduce *f, rdd_options o)
 {
     const rdd_type *t = d.model->type;
     size_t count;
@@ -215,14 +215,14 @@ void say_fold_(dual d, const void *zero, rdd_reduce_op op, model_reduce *f, rdd_
 
 void say_aggregate_(dual d, const rdd_type *acc_type, const void *zero, rdd_aggregate_op take,
                     model_aggregate *take_model, rdd_reduce_op merge, model_reduce *merge_model,
-                    int depth, rdd_action_options o)
+                    int depth, rdd_options o)
 {
     size_t size = d.model->type->size;
     char *acc = oracle_alloc(acc_type->size);
     memcpy(acc, zero, acc_type->size);
-    o.depth = depth;
+    rdd_tree_options tree = { .site_ = o.site_, .depth = depth };
     if (!is_model() && depth)
-        (rdd_tree_aggregate)(d.real, acc_type, acc, zero, take, merge, o);
+        (rdd_tree_aggregate)(d.real, acc_type, acc, zero, take, merge, tree);
     else if (!is_model())
         (rdd_aggregate)(d.real, acc_type, acc, zero, take, merge, o);
     for (size_t p = 0; is_model() && p < d.model->count; p++) {
@@ -268,7 +268,7 @@ static double tidy(double x)
     return isnan(x) ? (double)NAN : fabs(x) < 1e-9 ? 0 : x * (1 + 3e-12);
 }
 
-void say_sum_(dual d, const rdd_type *type, rdd_action_options o)
+void say_sum_(dual d, const rdd_type *type, rdd_options o)
 {
     const rdd_type *t = d.model->type;
     uint64_t bits = 0;
@@ -334,7 +334,7 @@ static rdd_statistics model_stats(dual d)
 }
 
 
-void say_stats_(dual d, rdd_action_options o)
+void say_stats_(dual d, rdd_options o)
 {
     rdd_statistics s = is_model() ? model_stats(d) : (rdd_stats)(d.real, o);
     say("stats count %lld sum %.9g", (long long)s.count, tidy(s.sum));
@@ -368,7 +368,7 @@ static void model_histogram(dual d, const double *edges, size_t buckets, int64_t
     }
 }
 
-void say_histogram_(dual d, const double *edges, size_t buckets, rdd_action_options o)
+void say_histogram_(dual d, const double *edges, size_t buckets, rdd_options o)
 {
     int64_t *counts = oracle_alloc(buckets * sizeof *counts);
     if (is_model())
@@ -378,7 +378,7 @@ void say_histogram_(dual d, const double *edges, size_t buckets, rdd_action_opti
     say_items("histogram", RDD_TYPE(int64_t), counts, buckets);
 }
 
-void say_histogram_even_(dual d, size_t buckets, rdd_action_options o)
+void say_histogram_even_(dual d, size_t buckets, rdd_options o)
 {
     int64_t *counts = oracle_alloc(buckets * sizeof *counts);
     double *edges = oracle_alloc((buckets + 1) * sizeof *edges);
@@ -403,7 +403,7 @@ void say_histogram_even_(dual d, size_t buckets, rdd_action_options o)
 
 /* ---- one after the other, side effects ------------------------------------------------------ */
 
-void say_local_(dual d, size_t stop_after, rdd_action_options o)
+void say_local_(dual d, size_t stop_after, rdd_options o)
 {
     const rdd_type *t = d.model->type;
     size_t count;
@@ -423,7 +423,7 @@ void say_local_(dual d, size_t stop_after, rdd_action_options o)
     say_items("local", t, got.items, got.count);
 }
 
-void run_foreach_(dual d, rdd_foreach_op op, model_foreach *f, rdd_options o)
+void run_foreach_(dual d, rdd_foreach_op op, model_foreach *f, rdd_operator_options o)
 {
     for (size_t p = 0; is_model() && p < d.model->count; p++)
         for (size_t i = 0; i < d.model->parts[p].count; i++)
@@ -433,7 +433,7 @@ void run_foreach_(dual d, rdd_foreach_op op, model_foreach *f, rdd_options o)
 }
 
 void run_foreach_partition_(dual d, rdd_foreach_partition_op op, model_foreach_partition *f,
-                            rdd_options o)
+                            rdd_partitions_options o)
 {
     for (size_t p = 0; is_model() && p < d.model->count; p++) {
         pulls from;

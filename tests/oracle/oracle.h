@@ -366,16 +366,18 @@ typedef struct dual {
 } dual;
 
 #define SITED (rdd_options){ .site_ = RDD_SITE }
+#define SITED_OPERATOR (rdd_operator_options){ .site_ = RDD_SITE }
+#define SITED_PARTITIONS (rdd_partitions_options){ .site_ = RDD_SITE }
 #define SITED_SOURCE (rdd_source_options){ .site_ = RDD_SITE, .partitions = oracle.partitions }
-#define SITED_ACTION (rdd_action_options){ .site_ = RDD_SITE }
+#define SITED_RANGE (rdd_range_options){ .site_ = RDD_SITE, .partitions = oracle.partitions }
 
 /* Sources; oracle.partitions of them. */
 dual dual_items_(const rdd_type *t, const void *items, size_t count, rdd_source_options options);
 dual random_items_(const rdd_type *t, size_t count, rdd_source_options options);
-dual dual_range_(int64_t first, int64_t last, int64_t step, rdd_source_options options);
+dual dual_range_(int64_t first, int64_t last, int64_t step, rdd_range_options options);
 #define dual_items(T, items, count) dual_items_(RDD_TYPE(T), items, count, SITED_SOURCE)
 #define random_items(T, count) random_items_(RDD_TYPE(T), count, SITED_SOURCE)
-#define dual_range(first, last, step) dual_range_(first, last, step, SITED_SOURCE)
+#define dual_range(first, last, step) dual_range_(first, last, step, SITED_RANGE)
 
 /* Elements that `real` (NULL with --oracle) ought to have, in partitions of its own. */
 dual dual_of_(rdd *real, const rdd_type *t, const void *items, size_t count);
@@ -384,17 +386,17 @@ dual dual_of_(rdd *real, const rdd_type *t, const void *items, size_t count);
 /* Transformations. An operator with an env goes as `name, .field = value`. */
 #define ENV_(name, ...) RDD_WITH(name, __VA_ARGS__), name##_model
 #define PLAIN_(name) name, name##_model
-#define dual_map(d, name) dual_map_(d, PLAIN_(name), SITED)
-#define dual_map_with(d, name, ...) dual_map_(d, ENV_(name, __VA_ARGS__), SITED)
-#define dual_filter(d, name) dual_filter_(d, PLAIN_(name), SITED)
-#define dual_filter_with(d, name, ...) dual_filter_(d, ENV_(name, __VA_ARGS__), SITED)
-#define dual_flat_map(d, name) dual_flat_map_(d, PLAIN_(name), SITED)
-#define dual_map_partitions(d, name) dual_map_partitions_(d, PLAIN_(name), SITED)
-#define dual_zip_partitions(a, b, name) dual_zip_partitions_(a, b, PLAIN_(name), SITED)
+#define dual_map(d, name) dual_map_(d, PLAIN_(name), SITED_OPERATOR)
+#define dual_map_with(d, name, ...) dual_map_(d, ENV_(name, __VA_ARGS__), SITED_OPERATOR)
+#define dual_filter(d, name) dual_filter_(d, PLAIN_(name), SITED_OPERATOR)
+#define dual_filter_with(d, name, ...) dual_filter_(d, ENV_(name, __VA_ARGS__), SITED_OPERATOR)
+#define dual_flat_map(d, name) dual_flat_map_(d, PLAIN_(name), SITED_OPERATOR)
+#define dual_map_partitions(d, name) dual_map_partitions_(d, PLAIN_(name), SITED_PARTITIONS)
+#define dual_zip_partitions(a, b, name) dual_zip_partitions_(a, b, PLAIN_(name), SITED_PARTITIONS)
 #define dual_glom(L, d) dual_glom_(RDD_TYPE(L), d, SITED)
-#define dual_key_by(P, d, name) dual_key_by_(RDD_TYPE(P), d, PLAIN_(name), SITED)
-#define dual_map_values(P, d, name) dual_map_values_(RDD_TYPE(P), d, PLAIN_(name), SITED)
-#define dual_flat_map_values(P, d, name) dual_flat_map_values_(RDD_TYPE(P), d, PLAIN_(name), SITED)
+#define dual_key_by(P, d, name) dual_key_by_(RDD_TYPE(P), d, PLAIN_(name), SITED_OPERATOR)
+#define dual_map_values(P, d, name) dual_map_values_(RDD_TYPE(P), d, PLAIN_(name), SITED_OPERATOR)
+#define dual_flat_map_values(P, d, name) dual_flat_map_values_(RDD_TYPE(P), d, PLAIN_(name), SITED_OPERATOR)
 #define dual_keys(d) dual_keys_(d, SITED)
 #define dual_values(d) dual_values_(d, SITED)
 #define dual_union(a, b) dual_union_(a, b, SITED)
@@ -405,19 +407,19 @@ dual dual_of_(rdd *real, const rdd_type *t, const void *items, size_t count);
 #define dual_coalesce(d, partitions) dual_coalesce_(d, partitions, SITED)
 #define dual_cartesian(P, a, b) dual_cartesian_(RDD_TYPE(P), a, b, SITED)
 
-dual dual_map_(dual d, rdd_map_op op, model_map *f, rdd_options options);
-dual dual_filter_(dual d, rdd_filter_op op, model_filter *f, rdd_options options);
-dual dual_flat_map_(dual d, rdd_flat_map_op op, model_flat_map *f, rdd_options options);
+dual dual_map_(dual d, rdd_map_op op, model_map *f, rdd_operator_options options);
+dual dual_filter_(dual d, rdd_filter_op op, model_filter *f, rdd_operator_options options);
+dual dual_flat_map_(dual d, rdd_flat_map_op op, model_flat_map *f, rdd_operator_options options);
 dual dual_map_partitions_(dual d, rdd_map_partitions_op op, model_map_partitions *f,
-                          rdd_options options);
+                          rdd_partitions_options options);
 dual dual_zip_partitions_(dual a, dual b, rdd_zip_partitions_op op, model_zip_partitions *f,
-                          rdd_options options);
+                          rdd_partitions_options options);
 dual dual_glom_(const rdd_type *list, dual d, rdd_options options);
-dual dual_key_by_(const rdd_type *pair, dual d, rdd_map_op op, model_map *f, rdd_options options);
+dual dual_key_by_(const rdd_type *pair, dual d, rdd_map_op op, model_map *f, rdd_operator_options options);
 dual dual_map_values_(const rdd_type *pair, dual d, rdd_map_op op, model_map *f,
-                      rdd_options options);
+                      rdd_operator_options options);
 dual dual_flat_map_values_(const rdd_type *pair, dual d, rdd_flat_map_op op, model_flat_map *f,
-                           rdd_options options);
+                           rdd_operator_options options);
 dual dual_keys_(dual d, rdd_options options);
 dual dual_values_(dual d, rdd_options options);
 dual dual_union_(dual a, dual b, rdd_options options);
@@ -429,58 +431,58 @@ dual dual_coalesce_(dual d, int64_t partitions, rdd_options options);
 dual dual_cartesian_(const rdd_type *pair, dual a, dual b, rdd_options options);
 
 /* Actions: each says its result under its name. */
-#define say_collect(d) say_collect_(d, SITED_ACTION)
-#define say_count(d) say_count_(d, SITED_ACTION)
-#define say_take(d, n) say_take_(d, n, SITED_ACTION)
-#define say_first(d) say_first_(d, SITED_ACTION)
-#define say_is_empty(d) say_is_empty_(d, SITED_ACTION)
-#define say_top(d, n) say_top_(d, n, (rdd_order_op){ NULL, NULL }, NULL, SITED_ACTION)
-#define say_top_by(d, n, name) say_top_(d, n, PLAIN_(name), SITED_ACTION)
+#define say_collect(d) say_collect_(d, SITED)
+#define say_count(d) say_count_(d, SITED)
+#define say_take(d, n) say_take_(d, n, SITED)
+#define say_first(d) say_first_(d, SITED)
+#define say_is_empty(d) say_is_empty_(d, SITED)
+#define say_top(d, n) say_top_(d, n, (rdd_order_op){ NULL, NULL }, NULL, SITED)
+#define say_top_by(d, n, name) say_top_(d, n, PLAIN_(name), SITED)
 #define say_take_ordered(d, n) \
-    say_take_ordered_(d, n, (rdd_order_op){ NULL, NULL }, NULL, SITED_ACTION)
-#define say_take_ordered_by(d, n, name) say_take_ordered_(d, n, PLAIN_(name), SITED_ACTION)
-#define say_extremes(d) say_extremes_(d, (rdd_order_op){ NULL, NULL }, NULL, SITED_ACTION)
-#define say_extremes_by(d, name) say_extremes_(d, PLAIN_(name), SITED_ACTION)
-#define say_sum(d, T) say_sum_(d, RDD_TYPE(T), SITED_ACTION)
-#define say_reduce(d, name) say_reduce_(d, PLAIN_(name), 0, SITED_ACTION)
-#define say_tree_reduce(d, name, depth) say_reduce_(d, PLAIN_(name), depth, SITED_ACTION)
-#define say_fold(d, zero, name) say_fold_(d, zero, PLAIN_(name), SITED_ACTION)
+    say_take_ordered_(d, n, (rdd_order_op){ NULL, NULL }, NULL, SITED)
+#define say_take_ordered_by(d, n, name) say_take_ordered_(d, n, PLAIN_(name), SITED)
+#define say_extremes(d) say_extremes_(d, (rdd_order_op){ NULL, NULL }, NULL, SITED)
+#define say_extremes_by(d, name) say_extremes_(d, PLAIN_(name), SITED)
+#define say_sum(d, T) say_sum_(d, RDD_TYPE(T), SITED)
+#define say_reduce(d, name) say_reduce_(d, PLAIN_(name), 0, SITED)
+#define say_tree_reduce(d, name, depth) say_reduce_(d, PLAIN_(name), depth, SITED)
+#define say_fold(d, zero, name) say_fold_(d, zero, PLAIN_(name), SITED)
 #define say_aggregate(d, Acc, zero, take, merge) \
-    say_aggregate_(d, RDD_TYPE(Acc), zero, PLAIN_(take), PLAIN_(merge), 0, SITED_ACTION)
+    say_aggregate_(d, RDD_TYPE(Acc), zero, PLAIN_(take), PLAIN_(merge), 0, SITED)
 #define say_tree_aggregate(d, Acc, zero, take, merge, depth) \
-    say_aggregate_(d, RDD_TYPE(Acc), zero, PLAIN_(take), PLAIN_(merge), depth, SITED_ACTION)
-#define say_count_by_value(P, d) say_count_by_value_(RDD_TYPE(P), d, SITED_ACTION)
-#define say_stats(d) say_stats_(d, SITED_ACTION)
-#define say_histogram(d, edges, buckets) say_histogram_(d, edges, buckets, SITED_ACTION)
-#define say_histogram_even(d, buckets) say_histogram_even_(d, buckets, SITED_ACTION)
-#define say_local(d, stop_after) say_local_(d, stop_after, SITED_ACTION)
-#define run_foreach(d, name) run_foreach_(d, PLAIN_(name), SITED)
-#define run_foreach_partition(d, name) run_foreach_partition_(d, PLAIN_(name), SITED)
+    say_aggregate_(d, RDD_TYPE(Acc), zero, PLAIN_(take), PLAIN_(merge), depth, SITED)
+#define say_count_by_value(P, d) say_count_by_value_(RDD_TYPE(P), d, SITED)
+#define say_stats(d) say_stats_(d, SITED)
+#define say_histogram(d, edges, buckets) say_histogram_(d, edges, buckets, SITED)
+#define say_histogram_even(d, buckets) say_histogram_even_(d, buckets, SITED)
+#define say_local(d, stop_after) say_local_(d, stop_after, SITED)
+#define run_foreach(d, name) run_foreach_(d, PLAIN_(name), SITED_OPERATOR)
+#define run_foreach_partition(d, name) run_foreach_partition_(d, PLAIN_(name), SITED_PARTITIONS)
 
-void say_collect_(dual d, rdd_action_options o);
-void say_count_(dual d, rdd_action_options o);
-void say_take_(dual d, size_t n, rdd_action_options o);
-void say_first_(dual d, rdd_action_options o);
-void say_is_empty_(dual d, rdd_action_options o);
-void say_top_(dual d, size_t n, rdd_order_op by, model_order *f, rdd_action_options o);
-void say_take_ordered_(dual d, size_t n, rdd_order_op by, model_order *f, rdd_action_options o);
-void say_extremes_(dual d, rdd_order_op by, model_order *f, rdd_action_options o); /* min, max */
-void say_sum_(dual d, const rdd_type *t, rdd_action_options o);
-void say_reduce_(dual d, rdd_reduce_op op, model_reduce *f, int depth, rdd_action_options o);
-void say_fold_(dual d, const void *zero, rdd_reduce_op op, model_reduce *f, rdd_action_options o);
+void say_collect_(dual d, rdd_options o);
+void say_count_(dual d, rdd_options o);
+void say_take_(dual d, size_t n, rdd_options o);
+void say_first_(dual d, rdd_options o);
+void say_is_empty_(dual d, rdd_options o);
+void say_top_(dual d, size_t n, rdd_order_op by, model_order *f, rdd_options o);
+void say_take_ordered_(dual d, size_t n, rdd_order_op by, model_order *f, rdd_options o);
+void say_extremes_(dual d, rdd_order_op by, model_order *f, rdd_options o); /* min, max */
+void say_sum_(dual d, const rdd_type *t, rdd_options o);
+void say_reduce_(dual d, rdd_reduce_op op, model_reduce *f, int depth, rdd_options o);
+void say_fold_(dual d, const void *zero, rdd_reduce_op op, model_reduce *f, rdd_options o);
 void say_aggregate_(dual d, const rdd_type *acc, const void *zero, rdd_aggregate_op take,
                     model_aggregate *take_model, rdd_reduce_op merge, model_reduce *merge_model,
-                    int depth, rdd_action_options o);
-void say_count_by_value_(const rdd_type *pair, dual d, rdd_action_options o);
-void say_stats_(dual d, rdd_action_options o);
-void say_histogram_(dual d, const double *edges, size_t buckets, rdd_action_options o);
-void say_histogram_even_(dual d, size_t buckets, rdd_action_options o);
+                    int depth, rdd_options o);
+void say_count_by_value_(const rdd_type *pair, dual d, rdd_options o);
+void say_stats_(dual d, rdd_options o);
+void say_histogram_(dual d, const double *edges, size_t buckets, rdd_options o);
+void say_histogram_even_(dual d, size_t buckets, rdd_options o);
 /* By rdd_to_local_iterator, closed after `stop_after` elements. */
-void say_local_(dual d, size_t stop_after, rdd_action_options o);
+void say_local_(dual d, size_t stop_after, rdd_options o);
 
-void run_foreach_(dual d, rdd_foreach_op op, model_foreach *f, rdd_options o);
+void run_foreach_(dual d, rdd_foreach_op op, model_foreach *f, rdd_operator_options o);
 void run_foreach_partition_(dual d, rdd_foreach_partition_op op, model_foreach_partition *f,
-                            rdd_options o);
+                            rdd_partitions_options o);
 /* A counter that operators counted up with maker_count(); unique names, they never go back. */
 void say_counter(const char *name);
 

@@ -360,7 +360,7 @@ static void many_types(void **state)
         snprintf(names[i], sizeof names[i], "f%zu", i);
         fields[i] = (rdd_field){ names[i], RDD_TYPE(int64_t), 0 };
         types[i] = (rdd_type){ "s", RDD_KIND_STRUCT, 8, 8, 1, &fields[i], NULL };
-        nodes[i] = (rdd_empty)(ctx, &types[i], (rdd_source_options){ .site_ = RDD_SITE });
+        nodes[i] = (rdd_empty)(ctx, &types[i], (rdd_options){ .site_ = RDD_SITE });
         order[i] = nodes[i];
     }
     buf bytes = { 0 };

@@ -55,7 +55,7 @@ int task_run(const saving *s, uint32_t partition, uint32_t attempt, const void *
     return r.code;
 }
 
-int save_parts(action_kind kind, const rdd_type *type, const char *path, rdd_save_options options,
+int save_parts(action_kind kind, const rdd_type *type, const char *path, rdd_save_csv_options options,
                const part *parts, size_t count, rdd_error *err)
 {
     saving s = SAVING_NONE;
@@ -78,7 +78,7 @@ int save_parts(action_kind kind, const rdd_type *type, const char *path, rdd_sav
     return code;
 }
 
-void save_surely(action_kind kind, const rdd_type *type, const char *path, rdd_save_options options,
+void save_surely(action_kind kind, const rdd_type *type, const char *path, rdd_save_csv_options options,
                  const part *parts, size_t count)
 {
     rdd_error err;

@@ -20,13 +20,13 @@ int task_run(const saving *s, uint32_t partition, uint32_t attempt, const void *
              bool fails, buf *out, rdd_error *err);
 
 /* A whole save. 0 or the code of what failed first; the staging directory is gone in any case. */
-int save_parts(action_kind kind, const rdd_type *type, const char *path, rdd_save_options options,
+int save_parts(action_kind kind, const rdd_type *type, const char *path, rdd_save_csv_options options,
                const part *parts, size_t count, rdd_error *err);
 
 /* The same, and it must succeed; options are the last arguments. */
 #define SAVE(kind, T, path, parts, count, ...) \
-    save_surely(kind, RDD_TYPE(T), path, (rdd_save_options){ __VA_ARGS__ }, parts, count)
-void save_surely(action_kind kind, const rdd_type *type, const char *path, rdd_save_options options,
+    save_surely(kind, RDD_TYPE(T), path, (rdd_save_csv_options){ __VA_ARGS__ }, parts, count)
+void save_surely(action_kind kind, const rdd_type *type, const char *path, rdd_save_csv_options options,
                  const part *parts, size_t count);
 
 buf file_bytes(const char *path);

@@ -17,7 +17,7 @@ RDD_STRUCT(lonely, (rdd_str, only));
 
 /* -- Places ------------------------------------------------------------------------------------ */
 
-static void assert_refused(const char *path, rdd_save_options options, rdd_code code,
+static void assert_refused(const char *path, rdd_save_csv_options options, rdd_code code,
                            const char *message)
 {
     rdd_error err;
@@ -34,20 +34,20 @@ static void what_is_there_is_kept(void **state)
     const char *file = in(dir, "file");
     SAVE(ACTION_SAVE_TEXT, rdd_str, file, TEXT_PARTS, 1, .name = "save");
     SAVE(ACTION_SAVE_TEXT, rdd_str, in(dir, "parts/"), TEXT_PARTS, 1, .name = "save");
-    assert_refused(file, (rdd_save_options){ 0 }, RDD_E_EXISTS,
+    assert_refused(file, (rdd_save_csv_options){ 0 }, RDD_E_EXISTS,
                    "file: is there already; remove it");
-    assert_refused(in(dir, "file/"), (rdd_save_options){ .overwrite = true }, RDD_E_EXISTS,
+    assert_refused(in(dir, "file/"), (rdd_save_csv_options){ .overwrite = true }, RDD_E_EXISTS,
                    "is a file, and a directory");
-    assert_refused(in(dir, "parts"), (rdd_save_options){ .overwrite = true }, RDD_E_EXISTS,
+    assert_refused(in(dir, "parts"), (rdd_save_csv_options){ .overwrite = true }, RDD_E_EXISTS,
                    "is a directory, and a file is meant");
-    assert_refused(in(dir, "parts/"), (rdd_save_options){ 0 }, RDD_E_EXISTS, "is there already");
-    assert_refused(in(dir, "no/such/file"), (rdd_save_options){ 0 }, RDD_E_IO,
+    assert_refused(in(dir, "parts/"), (rdd_save_csv_options){ 0 }, RDD_E_EXISTS, "is there already");
+    assert_refused(in(dir, "no/such/file"), (rdd_save_csv_options){ 0 }, RDD_E_IO,
                    "no/such; create it first");
-    assert_refused(in(dir, "file/below"), (rdd_save_options){ 0 }, RDD_E_IO, "Not a directory");
-    assert_refused("", (rdd_save_options){ 0 }, RDD_E_USAGE, "empty name");
-    assert_refused("/", (rdd_save_options){ 0 }, RDD_E_EXISTS, "is there already");
-    assert_refused("/", (rdd_save_options){ .overwrite = true }, RDD_E_USAGE, "no name");
-    assert_refused("-", (rdd_save_options){ .parts = true }, RDD_E_USAGE, "standard output");
+    assert_refused(in(dir, "file/below"), (rdd_save_csv_options){ 0 }, RDD_E_IO, "Not a directory");
+    assert_refused("", (rdd_save_csv_options){ 0 }, RDD_E_USAGE, "empty name");
+    assert_refused("/", (rdd_save_csv_options){ 0 }, RDD_E_EXISTS, "is there already");
+    assert_refused("/", (rdd_save_csv_options){ .overwrite = true }, RDD_E_USAGE, "no name");
+    assert_refused("-", (rdd_save_csv_options){ .parts = true }, RDD_E_USAGE, "standard output");
     assert_string_equal(names_in(dir), "file parts ");
     assert_file(file, "one\n\n\n");
 }
@@ -78,7 +78,7 @@ static void somebody_elses_directory_is_not_replaced(void **state)
     FILE *file = fopen(in(dir, "p/notes"), "w");
     assert_non_null(file);
     fclose(file);
-    assert_refused(in(dir, "p/"), (rdd_save_options){ .overwrite = true }, RDD_E_EXISTS,
+    assert_refused(in(dir, "p/"), (rdd_save_csv_options){ .overwrite = true }, RDD_E_EXISTS,
                    "it holds notes");
     assert_string_equal(names_in(in(dir, "p")), "_SUCCESS notes part-00000.txt ");
     assert_string_equal(names_in(dir), "p ");
@@ -97,7 +97,7 @@ static void links_lead_to_what_is_replaced(void **state)
     struct stat st;
     assert_int_equal(lstat(in(dir, "link"), &st), 0);
     assert_true(S_ISLNK(st.st_mode));
-    assert_refused(in(dir, "broken"), (rdd_save_options){ .overwrite = true }, RDD_E_EXISTS,
+    assert_refused(in(dir, "broken"), (rdd_save_csv_options){ .overwrite = true }, RDD_E_EXISTS,
                    "points to nothing");
 }
 
@@ -109,7 +109,7 @@ static void what_appears_meanwhile_is_kept(void **state)
         saving s = SAVING_NONE;
         rdd_error err;
         buf result = { 0 };
-        rdd_save_options options = { .parts = parts };
+        rdd_save_csv_options options = { .parts = parts };
         assert_int_equal(saving_open(&s, ACTION_SAVE_TEXT, RDD_TYPE(rdd_str), path, &options,
                                      &err), 0);
         assert_int_equal(task_run(&s, 0, 0, LINES_A, 3, false, &result, &err), 0);
@@ -137,10 +137,10 @@ static void devices_are_written_to(void **state)
     const part parts[] = { { rows, 1 } };
     rdd_error err;
     assert_int_equal(save_parts(ACTION_SAVE_CSV, RDD_TYPE(rdd_row), "/dev/full",
-                                (rdd_save_options){ 0 }, parts, 1, &err), RDD_E_IO);
+                                (rdd_save_csv_options){ 0 }, parts, 1, &err), RDD_E_IO);
     assert_string_equal(err.message, "no space left on device while writing /dev/full; partial "
                                      "files were removed");
-    assert_refused("/dev/full", (rdd_save_options){ 0 }, RDD_E_IO, "no space left on device");
+    assert_refused("/dev/full", (rdd_save_csv_options){ 0 }, RDD_E_IO, "no space left on device");
 }
 
 /* Saves to a standard output that is a pipe for so long, and gives what came out of it. */
@@ -155,7 +155,7 @@ static buf standard_output_of(action_kind kind, const rdd_type *type, const part
     close(ends[1]);
     printf("before, ");
     rdd_error err;
-    int code = save_parts(kind, type, "-", (rdd_save_options){ 0 }, parts, count, &err);
+    int code = save_parts(kind, type, "-", (rdd_save_csv_options){ 0 }, parts, count, &err);
     printf("after");
     fflush(stdout);
     assert_true(dup2(kept, STDOUT_FILENO) == STDOUT_FILENO);
@@ -196,7 +196,7 @@ static void standard_output_without_a_reader(void **state)
     int kept = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
     assert_true(dup2(ends[1], STDOUT_FILENO) == STDOUT_FILENO);
     rdd_error err;
-    int code = save_parts(ACTION_SAVE_TEXT, RDD_TYPE(rdd_str), "-", (rdd_save_options){ 0 },
+    int code = save_parts(ACTION_SAVE_TEXT, RDD_TYPE(rdd_str), "-", (rdd_save_csv_options){ 0 },
                           TEXT_PARTS, 3, &err);
     assert_true(dup2(kept, STDOUT_FILENO) == STDOUT_FILENO);
     close(kept);
@@ -213,7 +213,7 @@ static void wrong_types_and_options(void **state)
     const char *path = in(fresh_dir(), "a.csv");
     saving s = SAVING_NONE;
     rdd_error err;
-    rdd_save_options options = { 0 };
+    rdd_save_csv_options options = { 0 };
     assert_int_equal(saving_open(&s, ACTION_SAVE_CSV, RDD_TYPE(int64_t), path, &options, &err),
                      RDD_E_TYPE);
     assert_non_null(strstr(err.message, "int64_t"));
@@ -228,7 +228,7 @@ static void a_failed_attempt_leaves_no_trace(void **state)
     const char *dir = fresh_dir();
     saving s = SAVING_NONE;
     rdd_error err;
-    rdd_save_options options = { 0 };
+    rdd_save_csv_options options = { 0 };
     assert_int_equal(saving_open(&s, ACTION_SAVE_TEXT, RDD_TYPE(rdd_str), in(dir, "a"), &options,
                                  &err), 0);
     CLEANUP(buf_release) buf stale = { 0 };
@@ -253,7 +253,7 @@ static void a_part_that_has_changed_is_noticed(void **state)
         const rdd_row items[] = { ROW(CELL("a", "1")) };
         saving s = SAVING_NONE;
         rdd_error err;
-        rdd_save_options options = { 0 };
+        rdd_save_csv_options options = { 0 };
         CLEANUP(buf_release) buf result = { 0 };
         assert_int_equal(saving_open(&s, rows ? ACTION_SAVE_CSV : ACTION_SAVE_TEXT,
                                      rows ? RDD_TYPE(rdd_row) : RDD_TYPE(rdd_str), in(dir, "a"),
@@ -278,7 +278,7 @@ static void malformed_reports_are_refused(void **state)
     const char *dir = fresh_dir();
     saving s = SAVING_NONE;
     rdd_error err;
-    rdd_save_options options = { 0 };
+    rdd_save_csv_options options = { 0 };
     assert_int_equal(saving_open(&s, ACTION_SAVE_TEXT, RDD_TYPE(rdd_str), in(dir, "a"), &options,
                                  &err), 0);
     rdd_str report = RDD_STR("nonsense");
@@ -295,7 +295,7 @@ static void an_interrupted_commit_stops(void **state)
     for (size_t i = 0; i < 2; i++) {
         saving s = SAVING_NONE;
         rdd_error err;
-        rdd_save_options options = { 0 };
+        rdd_save_csv_options options = { 0 };
         buf results[2] = { { 0 } };
         rdd_str views[2];
         atomic_bool interrupted = true;
@@ -344,7 +344,7 @@ static void a_full_disk_leaves_nothing(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         rdd_error err;
         assert_int_equal(save_parts(cases[i].kind, cases[i].type, in(disk, "out"),
-                                    (rdd_save_options){ 0 }, cases[i].parts, cases[i].count, &err),
+                                    (rdd_save_csv_options){ 0 }, cases[i].parts, cases[i].count, &err),
                          RDD_E_IO);
         char wanted[PATH_MAX + 100];
         snprintf(wanted, sizeof wanted,
@@ -363,7 +363,7 @@ static _Noreturn void replace_forever(const char *path, const part *parts, int t
     for (size_t i = 0;; i ^= 1) {
         rdd_error err;
         if (save_parts(ACTION_SAVE_TEXT, RDD_TYPE(rdd_str), path,
-                       (rdd_save_options){ .overwrite = true }, parts + 2 * i, 2, &err) ||
+                       (rdd_save_csv_options){ .overwrite = true }, parts + 2 * i, 2, &err) ||
             write(told, "x", 1) != 1)
             _exit(1);
     }
@@ -426,7 +426,7 @@ static void two_savers_do_not_disturb_each_other(void **state)
     const char *dir = fresh_dir();
     saving s = SAVING_NONE;
     rdd_error err;
-    rdd_save_options options = { .overwrite = true };
+    rdd_save_csv_options options = { .overwrite = true };
     CLEANUP(buf_release) buf result = { 0 };
     assert_int_equal(saving_open(&s, ACTION_SAVE_TEXT, RDD_TYPE(rdd_str), in(dir, "a"), &options,
                                  &err), 0);

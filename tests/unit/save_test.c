@@ -116,7 +116,7 @@ static void text_that_is_not_utf8_is_no_json(void **state)
     const char *dir = fresh_dir();
     rdd_error err;
     assert_int_equal(save_parts(ACTION_SAVE_JSON, RDD_TYPE(rdd_str), in(dir, "a.json"),
-                                (rdd_save_options){ 0 }, TEXT_PARTS, 3, &err), RDD_E_INPUT);
+                                (rdd_save_csv_options){ 0 }, TEXT_PARTS, 3, &err), RDD_E_INPUT);
     assert_non_null(strstr(err.message, "save_json_lines of "));
     assert_non_null(strstr(err.message, "a.json: "));
     assert_non_null(strstr(err.message, "UTF-8"));
@@ -406,7 +406,7 @@ static void too_many_columns_are_an_error(void **state)
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         assert_int_equal(save_parts(ACTION_SAVE_CSV, RDD_TYPE(rdd_row), in(dir, "a.csv"),
-                                    (rdd_save_options){ 0 }, cases[i].parts, cases[i].count, &err),
+                                    (rdd_save_csv_options){ 0 }, cases[i].parts, cases[i].count, &err),
                          RDD_E_LIMIT);
         assert_non_null(strstr(err.message, "a.csv: "));
         assert_non_null(strstr(err.message, "20 columns"));
