@@ -5,10 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 
 #define SAME_NS (200 * NS_PER_MS) /* signals that come so near mean the same */
+#define SOON_MS 2000              /* what takes longer to end is worth a line in a log */
 
 /* Signals are the process's, so this is one of the few things that are global. */
 static struct {
@@ -39,6 +41,18 @@ static void on_signal(int number)
     errno = saved;
 }
 
+/* A log is told only when there is something to wait for. */
+static void say_how_to_end(void)
+{
+    bool person = isatty(STDERR_FILENO);
+    if (watch.ctx->verbosity == VERBOSITY_QUIET)
+        return;
+    struct pollfd ended = { .fd = watch.pipe[0], .events = POLLIN };
+    if (!person && (poll(&ended, 1, SOON_MS) != 0 || !driver_is_busy(watch.driver)))
+        return;
+    fprintf(stderr, "rdd: cancelling what runs; %s ends at once\n", person ? "^C again" : "another signal");
+}
+
 /* With a job running, or its output being put together, the caller goes on to rdd_finish(); without
  * one nobody may be there to hear of it, so the program ends here. Executors end with their
  * connection. */
@@ -54,11 +68,10 @@ static void *watch_main(void *arg UNUSED)
     atomic_store(&watch.ctx->interrupted, true);
     if (!driver_is_busy(watch.driver) && !atomic_load(&watch.ctx->saves))
         _exit(128 + watch.number);
-    if (isatty(STDERR_FILENO) && watch.ctx->verbosity != VERBOSITY_QUIET)
-        fprintf(stderr, "rdd: cancelling what runs; ^C again ends at once\n");
     rdd_error err;
     error_set(&err, RDD_E_CANCELLED, "interrupted");
     driver_cancel_all(watch.driver, &err);
+    say_how_to_end();
     return NULL;
 }
 

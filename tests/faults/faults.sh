@@ -447,7 +447,8 @@ END
 
 one_line_at_most()
 {
-    [ "$(wc -l <"$err")" -le 1 ] || { cat "$err"; return 1; }
+    # a machine that is slow may say that it is
+    [ "$(grep -cv '; another signal ends at once$' "$err")" -le 1 ] || { cat "$err"; return 1; }
 }
 
 # taken: the signals that were sent have been delivered.
@@ -479,6 +480,7 @@ case_a_second_interrupt()
         until_true 30 test -e signs/deaf-0
         kill -INT "$driver"
         until_true 10 taken
+        until_true 30 grep -qx 'rdd: cancelling what runs; another signal ends at once' "$err"
         [ -e "/proc/$driver/exe" ]
         until_true 10 interrupted_again
         ends_with 130
