@@ -16,7 +16,7 @@
 enum {
     LEASE_NAME_MAX = 1024,        /* of a rate, or of a host */
     JOURNAL_PIECE_MAX = 512 << 10, /* entries in one frame, about */
-    JOURNAL_ENTRY_MAX = 384 << 10, /* a larger answer is not journalled */
+    JOURNAL_ENTRY_MAX = 384 << 10, /* a larger answer comes in several */
 };
 
 /* Bounds of what a frame may ask for: anything else is no honest wish. */

@@ -3,10 +3,10 @@
 #include "call_wire.h"
 #include "hash.h"
 
-#include <stdio.h>
-
-enum { ENTRY_INTENT, ENTRY_ANSWER };
+/* An answer that is too large for one entry: pieces of it, then its last. */
+enum { ENTRY_INTENT, ENTRY_ANSWER, ENTRY_PIECE, ENTRY_LAST };
 enum { FLAG_AGAIN = 1 }; /* a later run makes this call again */
+enum { HEAD_SIZE = 30, PIECE_HEAD_SIZE = HEAD_SIZE + 12, PIECE_MAX = JOURNAL_ENTRY_MAX - PIECE_HEAD_SIZE };
 
 /* What was written down of one call. */
 typedef struct known_call {
@@ -18,8 +18,19 @@ typedef struct known_call {
     rdd_str body, content_type, error;
 } known_call;
 
+/* Of the answer to the same call: two attempts may make it at the same time. */
+typedef struct answer_piece {
+    known_call call;  /* who is answered */
+    uint32_t attempt;
+    uint64_t offset;
+    rdd_str bytes;
+    size_t before;    /* 1 + the piece that ends where this one begins; 0: it is the first */
+} answer_piece;
+
 struct run_journal {
     buf bytes;         /* entries, which the calls point into */
+    arena memory;      /* large answers in one piece, which they point into as well */
+    buf pieces;        /* answer_piece */
     known_call *calls;
     size_t count, capacity;
     size_t *buckets;   /* 1 + the first call; in order */
@@ -69,26 +80,25 @@ static rdd_str get_text(reader *r)
     return there ? text : (rdd_str){ 0 };
 }
 
-/* False: no entry of ours. */
-static bool read_entry(rdd_str entry, int *ret_kind, int *ret_flags, known_call *ret)
+static void read_head(reader *r, int *ret_kind, int *ret_flags, known_call *ret)
 {
-    reader r = reader_over(entry.data, entry.size);
-    *ret_kind = reader_u8(&r);
-    *ret_flags = reader_u8(&r);
-    *ret = (known_call){ .node = reader_u32(&r) };
-    ret->hash[0] = reader_u64(&r);
-    ret->hash[1] = reader_u64(&r);
-    ret->ordinal = reader_u64(&r);
-    ret->answered = *ret_kind == ENTRY_ANSWER;
-    if (ret->answered) {
-        ret->status = reader_u32(&r);
-        ret->attempts = reader_u32(&r);
-        ret->body = get_text(&r);
-        ret->content_type = get_text(&r);
-        ret->error = get_text(&r);
-    }
-    return !r.failed && !reader_left(&r) && *ret_kind <= ENTRY_ANSWER && ret->status < 1000 &&
-           ret->attempts <= INT32_MAX;
+    *ret_kind = reader_u8(r);
+    *ret_flags = reader_u8(r);
+    *ret = (known_call){ .node = reader_u32(r) };
+    ret->hash[0] = reader_u64(r);
+    ret->hash[1] = reader_u64(r);
+    ret->ordinal = reader_u64(r);
+}
+
+static void read_answer(reader *r, known_call *ret)
+{
+    ret->answered = true;
+    ret->status = reader_u32(r);
+    ret->attempts = reader_u32(r);
+    ret->body = get_text(r);
+    ret->content_type = get_text(r);
+    ret->error = get_text(r);
+    r->failed |= ret->status >= 1000 || ret->attempts > INT32_MAX;
 }
 
 static bool same_call(const known_call *k, uint32_t node, const uint64_t hash[2])
@@ -118,14 +128,64 @@ static void add_known(run_journal *j, const known_call *k)
     *at = ++j->count;
 }
 
+/* Takes the rest of an entry for a piece, and finds the one before it; false when that is not there. */
+static bool read_piece(const run_journal *j, reader *r, const known_call *call, answer_piece *ret)
+{
+    *ret = (answer_piece){ .call = *call, .attempt = reader_u32(r), .offset = reader_u64(r) };
+    ret->bytes.size = reader_left(r);
+    ret->bytes.data = reader_bytes(r, ret->bytes.size);
+    const answer_piece *pieces = (answer_piece *)(void *)j->pieces.data;
+    for (size_t i = ret->offset ? j->pieces.size / sizeof *pieces : 0; i && !ret->before; i--) {
+        const answer_piece *p = &pieces[i - 1];
+        if (same_call(&p->call, call->node, call->hash) && p->call.ordinal == call->ordinal &&
+            p->attempt == ret->attempt && p->offset + p->bytes.size == ret->offset)
+            ret->before = i;
+    }
+    return !r->failed && (ret->before || !ret->offset);
+}
+
+/* The whole that a last piece ends; data NULL: no memory. */
+static rdd_str join_pieces(run_journal *j, const answer_piece *last)
+{
+    const answer_piece *pieces = (answer_piece *)(void *)j->pieces.data;
+    rdd_str whole = { (size_t)last->offset + last->bytes.size, NULL };
+    char *bytes = arena_alloc(&j->memory, whole.size + 1);
+    for (const answer_piece *p = last; bytes && p; p = p->before ? &pieces[p->before - 1] : NULL)
+        memcpy(bytes + p->offset, p->bytes.data, p->bytes.size);
+    whole.data = bytes;
+    return whole;
+}
+
+/* A call, when the entry says something of it; false when not yet, or not in this version's words. */
+static bool read_entry(run_journal *j, rdd_str entry, int *ret_flags, known_call *ret)
+{
+    int kind;
+    answer_piece piece;
+    reader r = reader_over(entry.data, entry.size);
+    read_head(&r, &kind, ret_flags, ret);
+    if (!r.failed && ret->ordinal >= j->next_ordinal && ret->ordinal < UINT64_MAX)
+        j->next_ordinal = ret->ordinal + 1;
+    if (kind == ENTRY_PIECE || kind == ENTRY_LAST) {
+        if (!read_piece(j, &r, ret, &piece))
+            return false;
+        if (kind == ENTRY_PIECE) {
+            buf_append(&j->pieces, &piece, sizeof piece);
+            return false;
+        }
+        rdd_str whole = join_pieces(j, &piece);
+        r = reader_over(whole.data, whole.data ? whole.size : 0);
+    }
+    if (kind != ENTRY_INTENT)
+        read_answer(&r, ret);
+    return !r.failed && !reader_left(&r) && kind <= ENTRY_LAST;
+}
+
 static void take_entry(run_journal *j, bool old, rdd_str entry)
 {
     known_call k;
-    int kind, flags;
-    if (!read_entry(entry, &kind, &flags, &k))
-        return; /* of another version of the program, perhaps */
-    if (k.ordinal >= j->next_ordinal && k.ordinal < UINT64_MAX)
-        j->next_ordinal = k.ordinal + 1;
+    int flags;
+    if (!read_entry(j, entry, &flags, &k))
+        return;
     known_call *intent = k.answered ? find_intent(j, &k) : NULL;
     k.used = old && (flags & FLAG_AGAIN);
     if (!intent) {
@@ -188,6 +248,8 @@ void journal_release(run *r)
         return;
     keeper->flush(keeper);
     buf_release(&j->bytes);
+    buf_release(&j->pieces);
+    arena_release(&j->memory);
     buf_release(&j->call);
     free(j->calls);
     free(j->buckets);
@@ -289,10 +351,8 @@ int journal_begin(run *r, uint32_t node, const rdd_http_request *request, arena 
     return 0;
 }
 
-static void put_answer(buf *b, const journal_call *c, const rdd_http_response *response)
+static void put_answer(buf *b, const rdd_http_response *response)
 {
-    bool again = response->error.size && (!c->once || c->permit.untouched);
-    put_head(b, ENTRY_ANSWER, again ? FLAG_AGAIN : 0, c);
     buf_u32(b, (uint32_t)response->status);
     buf_u32(b, (uint32_t)response->attempts);
     put_text(b, response->body);
@@ -300,23 +360,36 @@ static void put_answer(buf *b, const journal_call *c, const rdd_http_response *r
     put_text(b, response->error);
 }
 
+static void add(const journal_call *c, const buf *b)
+{
+    if (!b->failed) /* or the call is made again, should its task be */
+        keeper->add(keeper, &c->run->id, (rdd_str){ b->size, b->data }, false);
+}
+
+static void add_in_pieces(const journal_call *c, int flags, rdd_str answer)
+{
+    CLEANUP(buf_release) buf b = { 0 };
+    for (size_t at = 0, size; at < answer.size; at += size) {
+        size = size_min(answer.size - at, PIECE_MAX);
+        buf_clear(&b);
+        put_head(&b, at + size < answer.size ? ENTRY_PIECE : ENTRY_LAST, flags, c);
+        buf_u32(&b, c->run->id.attempt);
+        buf_u64(&b, at);
+        buf_append(&b, answer.data + at, size);
+        add(c, &b);
+    }
+}
+
 void journal_end(journal_call *c, const rdd_http_response *response)
 {
     if (!c->run || !response->attempts) /* refused: it was not sent */
         return;
+    bool again = response->error.size && (!c->once || c->permit.untouched);
     buf *b = empty_buffer(c->run->journal);
-    put_answer(b, c, response);
-    if (b->size > JOURNAL_ENTRY_MAX && !c->once)
-        return;
-    if (b->size > JOURNAL_ENTRY_MAX) { /* that it was answered is known at least */
-        char why[128];
-        snprintf(why, sizeof why, "its answer of %zu bytes was too large for the journal; the call is "
-                 "not made again", response->body.size);
-        rdd_http_response without = { .status = response->status, .attempts = response->attempts,
-                                      .error = rdd_str_of(why) };
-        buf_clear(b);
-        put_answer(b, c, &without);
-    }
-    if (!b->failed)
-        keeper->add(keeper, &c->run->id, (rdd_str){ b->size, b->data }, false);
+    put_head(b, ENTRY_ANSWER, again ? FLAG_AGAIN : 0, c);
+    put_answer(b, response);
+    if (b->size <= JOURNAL_ENTRY_MAX || b->failed)
+        add(c, b);
+    else
+        add_in_pieces(c, again ? FLAG_AGAIN : 0, (rdd_str){ b->size - HEAD_SIZE, b->data + HEAD_SIZE });
 }
