@@ -9,6 +9,8 @@ static void explain_node(const rdd *r, buf *out)
     type_describe(r->type, out);
     if (r->params.concurrency > 1)
         buf_format(out, ", concurrency %u", r->params.concurrency);
+    if (r->preferred)
+        buf_text(out, ", on certain hosts");
 }
 
 static void explain_partitions(int64_t partitions, buf *out)

@@ -165,17 +165,17 @@ int lineage_positions(rdd *const *order, size_t count, uint32_t **ret, rdd_error
     return 0;
 }
 
-typedef struct payload_frame {
+typedef struct partition_frame {
     size_t node; /* position in the order */
     int64_t partition;
-} payload_frame;
+} partition_frame;
 
 /* Which partitions of nodes with several consumers were visited: once is enough, and a lineage that
  * joins itself again and again has more paths than can be walked. A cartesian product, coalesced,
  * also comes to a partition of its parents more than once. Open addressing. */
 typedef struct visited {
     bool *shared;         /* of each node of the order */
-    payload_frame *slots; /* node + 1, or 0 for a free one */
+    partition_frame *slots; /* node + 1, or 0 for a free one */
     size_t count, capacity;
 } visited;
 
@@ -199,7 +199,7 @@ static bool visited_init(visited *v, rdd *const *order, const uint32_t *position
 }
 
 /* The slot of a frame, or the free one where it belongs. */
-static payload_frame *visited_find(const visited *v, payload_frame f)
+static partition_frame *visited_find(const visited *v, partition_frame f)
 {
     uint64_t hash = (f.node * 0x9e3779b97f4a7c15u) ^ ((uint64_t)f.partition * 0xd6e8feb86659fd93u);
     size_t at = (hash ^ hash >> 32) & (v->capacity - 1);
@@ -224,14 +224,14 @@ static bool visited_grow(visited *v)
 }
 
 /* 1: not seen before, 0: seen, -1: out of memory. */
-static int visited_add(visited *v, payload_frame f)
+static int visited_add(visited *v, partition_frame f)
 {
     if (!v->shared[f.node])
         return 1;
     f.node++;
     if (v->count * 2 >= v->capacity && !visited_grow(v))
         return -1;
-    payload_frame *slot = visited_find(v, f);
+    partition_frame *slot = visited_find(v, f);
     if (slot->node)
         return 0;
     *slot = f;
@@ -239,7 +239,7 @@ static int visited_add(visited *v, payload_frame f)
     return 1;
 }
 
-static void push_parents(rdd *const *order, const uint32_t *positions, payload_frame top, buf *stack)
+static void push_parents(rdd *const *order, const uint32_t *positions, partition_frame top, buf *stack)
 {
     const rdd *node = order[top.node];
     const int64_t parent_partitions[2] = {
@@ -251,8 +251,44 @@ static void push_parents(rdd *const *order, const uint32_t *positions, payload_f
             node_parent_range(node->kind, node->partitions, parent_partitions, k, top.partition);
         size_t at = positions[2 * top.node + k];
         for (int64_t q = range.first + range.count; q-- > range.first;)
-            buf_append(stack, &(payload_frame){ at, q }, sizeof(payload_frame));
+            buf_append(stack, &(partition_frame){ at, q }, sizeof(partition_frame));
     }
+}
+
+/* The partitions that partition `p` of the last node needs, in order and each once, until visit() is
+ * true. */
+static int visit_partitions(rdd *const *order, const uint32_t *positions, size_t count, int64_t p,
+                            bool (*visit)(void *arg, const rdd *node, partition_frame at), void *arg)
+{
+    CLEANUP(buf_release) buf stack = { 0 };
+    CLEANUP(visited_release) visited seen = { .count = 0 };
+    bool ok = visited_init(&seen, order, positions, count);
+    buf_append(&stack, &(partition_frame){ count - 1, p }, sizeof(partition_frame));
+    while (ok && stack.size && !stack.failed) {
+        partition_frame top;
+        stack.size -= sizeof top;
+        memcpy(&top, stack.data + stack.size, sizeof top);
+        int fresh = visited_add(&seen, top);
+        ok = fresh >= 0;
+        if (fresh <= 0)
+            continue;
+        if (visit(arg, order[top.node], top))
+            break;
+        push_parents(order, positions, top, &stack);
+    }
+    return ok && !stack.failed ? 0 : RDD_E_MEMORY;
+}
+
+static bool add_payload(void *arg, const rdd *node, partition_frame at)
+{
+    buf *out = arg;
+    if (node->payloads) {
+        rdd_str bytes = node->payloads[at.partition];
+        buf_u32(out, (uint32_t)at.node);
+        buf_u64(out, (uint64_t)at.partition);
+        buf_sized(out, bytes.data, bytes.size);
+    }
+    return false;
 }
 
 int lineage_payload(rdd *const *order, const uint32_t *positions, size_t count, int64_t p,
@@ -261,30 +297,23 @@ int lineage_payload(rdd *const *order, const uint32_t *positions, size_t count, 
     bool any = false;
     for (size_t i = 0; i < count; i++)
         any = any || order[i]->payloads;
-    if (!any)
-        return 0;
-    CLEANUP(buf_release) buf stack = { 0 };
-    CLEANUP(visited_release) visited seen = { .count = 0 };
-    bool ok = visited_init(&seen, order, positions, count);
-    buf_append(&stack, &(payload_frame){ count - 1, p }, sizeof(payload_frame));
-    while (ok && stack.size && !stack.failed) {
-        payload_frame top;
-        stack.size -= sizeof top;
-        memcpy(&top, stack.data + stack.size, sizeof top);
-        int fresh = visited_add(&seen, top);
-        ok = fresh >= 0;
-        if (fresh <= 0)
-            continue;
-        const rdd *node = order[top.node];
-        if (node->payloads) {
-            rdd_str bytes = node->payloads[top.partition];
-            buf_u32(out, (uint32_t)top.node);
-            buf_u64(out, (uint64_t)top.partition);
-            buf_sized(out, bytes.data, bytes.size);
-        }
-        push_parents(order, positions, top, &stack);
-    }
-    if (!ok || stack.failed || out->failed)
+    if (any && (visit_partitions(order, positions, count, p, add_payload, out) < 0 || out->failed))
         return error_set_memory(err, "making a task");
     return 0;
+}
+
+static bool take_preferred(void *arg, const rdd *node, partition_frame at)
+{
+    const char **ret = arg;
+    *ret = node->preferred ? node->preferred[at.partition] : NULL;
+    return *ret;
+}
+
+int lineage_preferred(rdd *const *order, const uint32_t *positions, size_t count, int64_t p,
+                      const char **ret, rdd_error *err)
+{
+    *ret = NULL;
+    return visit_partitions(order, positions, count, p, take_preferred, ret) < 0
+               ? error_set_memory(err, "placing a task")
+               : 0;
 }

@@ -83,6 +83,7 @@ struct rdd {
     node_params params;
 
     rdd_str *payloads; /* one for each partition, or NULL */
+    const char *const *preferred; /* the same: a host, or NULL */
     int (*prepare)(rdd *r, rdd_error *err); /* fills `payloads`; NULL when there is no need */
     void *source;      /* prepare's own */
     atomic_bool prepared;
@@ -117,6 +118,11 @@ partition_range node_parent_range(node_kind kind, int64_t partitions,
  * lineage_order, partition, bytes). Appends to `out`; nothing when no node has payloads. */
 int lineage_payload(rdd *const *order, const uint32_t *positions, size_t count, int64_t p,
                     buf *out, rdd_error *err);
+
+/* Where a task of partition `p` of r's stage is best run: a host of the first partition it needs that
+ * prefers one; *ret NULL: anywhere. */
+int lineage_preferred(rdd *const *order, const uint32_t *positions, size_t count, int64_t p,
+                      const char **ret, rdd_error *err);
 
 /* Plans for people: text, or Graphviz. */
 void lineage_explain(rdd *r, buf *out);

@@ -952,6 +952,8 @@ typedef struct rdd_source_options {
     const char *site_;
     const char *name;
     int64_t partitions; /* 0: by the size of the input alone (docs/guide.md) */
+    const char *const *prefer; /* the host that partition i is best computed on, or NULL; copied now */
+    size_t prefer_count;       /* how many; without .partitions, of partitions too */
 } rdd_source_options;
 
 typedef struct rdd_range_options {
@@ -967,7 +969,9 @@ RDD_PUBLIC rdd *rdd_range(rdd_context *ctx, int64_t first, int64_t last, rdd_ran
     rdd_range((ctx), (first), RDD_FIRST_(__VA_ARGS__, ),       \
               RDD_OPTIONS_(rdd_range_options, RDD_REST_(__VA_ARGS__, )))
 
-/* `count` elements of type T, copied now; each partition's travel with its task. */
+/* `count` elements of type T, copied now; each partition's travel with its task. Tasks that need partition
+ * i wait up to --conf locality.wait for the host .prefer[i], named as in --master ("executor 0" in
+ * local-cluster), if that is there or about to come; then any may take them. */
 RDD_PUBLIC rdd *rdd_parallelize(rdd_context *ctx, const rdd_type *type, const void *items,
                                 size_t count, rdd_source_options options);
 #define rdd_parallelize(ctx, T, items_, ...)                                             \

@@ -448,6 +448,11 @@ void driver_say(driver *d, const char *line)
     progress_log(d->progress, line, strlen(line));
 }
 
+uint32_t driver_find_executor(driver *d, const char *name)
+{
+    return driver_nodes_find(d->nodes, name);
+}
+
 bool driver_is_busy(driver *d)
 {
     pthread_mutex_lock(&d->mutex);

@@ -45,6 +45,10 @@ void driver_cancel_all(driver *d, const rdd_error *cause);
 /* A line for the user, ended by a newline, above the progress lines. From any thread. */
 void driver_say(driver *d, const char *line);
 
+/* The executor on a host, which is named as in --master or in messages; EXECUTOR_ANY: none is. From any
+ * thread. */
+uint32_t driver_find_executor(driver *d, const char *name);
+
 /* Whether a job runs. */
 bool driver_is_busy(driver *d);
 

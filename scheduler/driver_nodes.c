@@ -5,7 +5,9 @@
 #include "hosts_watch.h"
 #include "place_ssh.h"
 
+#include <pthread.h>
 #include <stdio.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 struct driver_nodes {
@@ -14,6 +16,9 @@ struct driver_nodes {
     backend *backend;
     ssh_fleet *fleet;
     hosts_watch *watch;
+    pthread_mutex_t mutex;
+    buf names; /* under the mutex: of each executor's host two texts, with their NULs: as it was written,
+                * and as messages name it */
 };
 
 /* What executors print comes out above the progress lines. */
@@ -25,6 +30,52 @@ static void print_lines(void *arg, const char *text, size_t size)
 static void note_line(void *arg, const char *text)
 {
     progress_note(arg, text);
+}
+
+/* -- Names ------------------------------------------------------------------------------------- */
+
+static int add_name(driver_nodes *n, const char *written, const char *shown, rdd_error *err)
+{
+    pthread_mutex_lock(&n->mutex);
+    buf_append(&n->names, written, strlen(written) + 1);
+    buf_append(&n->names, shown, strlen(shown) + 1);
+    bool failed = n->names.failed;
+    pthread_mutex_unlock(&n->mutex);
+    return failed ? error_set_memory(err, "preparing nodes") : 0;
+}
+
+static int add_host_name(driver_nodes *n, const host *h, rdd_error *err)
+{
+    char shown[64];
+    host_describe(h, shown, sizeof shown);
+    return add_name(n, h->name, shown, err);
+}
+
+static int add_names(driver_nodes *n, const master *m, rdd_error *err)
+{
+    int code = 0;
+    for (size_t i = 0; code == 0 && i < m->hosts.count; i++)
+        code = add_host_name(n, &m->hosts.items[i], err);
+    for (uint32_t i = 0; code == 0 && m->kind == MASTER_LOCAL_CLUSTER && i < m->executors; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "executor %u", i);
+        code = add_name(n, name, name, err);
+    }
+    return code;
+}
+
+uint32_t driver_nodes_find(driver_nodes *n, const char *name)
+{
+    uint32_t found = EXECUTOR_ANY, number = 0;
+    pthread_mutex_lock(&n->mutex);
+    for (size_t at = 0; at < n->names.size && found == EXECUTOR_ANY; number++) {
+        const char *written = n->names.data + at, *shown = written + strlen(written) + 1;
+        if (!strcasecmp(name, written) || !strcasecmp(name, shown))
+            found = number;
+        at += strlen(written) + strlen(shown) + 2;
+    }
+    pthread_mutex_unlock(&n->mutex);
+    return found;
 }
 
 /* -- Places ------------------------------------------------------------------------------------ */
@@ -100,7 +151,10 @@ int driver_nodes_open(backend **ret, driver_nodes **ret_nodes, rdd_context *ctx,
     if (!n)
         return error_set_memory(err, "starting");
     *n = (driver_nodes){ .ctx = ctx, .progress = p };
-    int code = open_backend(&n->backend, n, err);
+    pthread_mutex_init(&n->mutex, NULL);
+    int code = add_names(n, &ctx->master, err);
+    if (code == 0)
+        code = open_backend(&n->backend, n, err);
     if (code < 0) {
         driver_nodes_free(n);
         return code;
@@ -141,9 +195,12 @@ static int add_host(void *arg, uint32_t number, const host *h, rdd_error *err)
     int code = place_of(n, number, h, &p, err);
     if (code == 0)
         code = backend_executors_add(n->backend, number, p, err);
-    if (code == 0)
-        say_change(n, number, "is in the hosts file now");
-    return code;
+    if (code < 0)
+        return code;
+    say_change(n, number, "is in the hosts file now");
+    rdd_error unnamed; /* without memory for its name no task prefers it */
+    (void)add_host_name(n, h, &unnamed);
+    return 0;
 }
 
 static void host_is_back(void *arg, uint32_t number)
@@ -181,6 +238,8 @@ void *driver_nodes_free(driver_nodes *n)
         return NULL;
     driver_nodes_unwatch(n);
     ssh_fleet_free(n->fleet);
+    buf_release(&n->names);
+    pthread_mutex_destroy(&n->mutex);
     free(n);
     return NULL;
 }

@@ -19,6 +19,10 @@ int driver_nodes_open(backend **ret, driver_nodes **ret_nodes, rdd_context *ctx,
 /* After the backend was started: hosts of a file come and go from now on. */
 int driver_nodes_watch(driver_nodes *n, rdd_error *err);
 
+/* The number of the executor on a host that is named as in --master or in messages; EXECUTOR_ANY when
+ * there is none. From any thread. */
+uint32_t driver_nodes_find(driver_nodes *n, const char *name);
+
 /* Before the backend stops; NULL is fine. */
 void driver_nodes_unwatch(driver_nodes *n);
 void *driver_nodes_free(driver_nodes *n);

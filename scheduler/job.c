@@ -39,6 +39,7 @@ typedef struct job_memory {
     buf plan;
     buf payload_bytes;
     rdd_str *payloads;
+    uint32_t *preferred; /* the executor of each task, or NULL */
 } job_memory;
 
 static void job_memory_release(job_memory *m)
@@ -48,6 +49,7 @@ static void job_memory_release(job_memory *m)
     buf_release(&m->plan);
     buf_release(&m->payload_bytes);
     free(m->payloads);
+    free(m->preferred);
 }
 
 /* Fills in what nodes could not know when they were made: parents come first in the order, so by a
@@ -136,6 +138,52 @@ static int driver_of(rdd_context *ctx, driver **ret, rdd_error *err)
     return code;
 }
 
+static bool has_preferences(const job_memory *m)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (m->order[i]->preferred)
+            return true;
+    return false;
+}
+
+/* Where a preferred host is none of those there are, tasks run anywhere; once for each job a line says
+ * so. local[N] has no hosts. */
+static int find_preferred(rdd_context *ctx, driver *d, job_memory *m, const char *site, size_t first,
+                          size_t tasks, rdd_error *err)
+{
+    const char *missing = NULL, *last = NULL, *name;
+    uint32_t executor = EXECUTOR_ANY;
+    if (ctx->master.kind == MASTER_LOCAL || !has_preferences(m))
+        return 0;
+    m->preferred = malloc((tasks ? tasks : 1) * sizeof *m->preferred);
+    if (!m->preferred)
+        return error_set_memory(err, "placing tasks");
+    for (size_t i = 0; i < tasks; i++) {
+        int code = lineage_preferred(m->order, m->positions, m->count, (int64_t)(first + i), &name, err);
+        if (code < 0)
+            return code;
+        if (name && name != last)
+            executor = driver_find_executor(d, name);
+        last = name ? name : last;
+        m->preferred[i] = name ? executor : EXECUTOR_ANY;
+        missing = name && executor == EXECUTOR_ANY ? name : missing;
+    }
+    if (missing && ctx->verbosity != VERBOSITY_QUIET) {
+        char line[400];
+        snprintf(line, sizeof line, "rdd: %s: no host of --master is called %.100s: tasks that prefer it run "
+                                    "anywhere\n",
+                 site ? site : "?", missing);
+        driver_say(d, line);
+    }
+    return 0;
+}
+
+static uint32_t preferred_of(void *arg, uint32_t partition)
+{
+    const uint32_t *preferred = arg;
+    return preferred[partition];
+}
+
 /* How many of a job's calls may fail: the strictest of its operators' budgets and --conf. */
 typedef struct error_budget {
     uint64_t failed_max; /* UINT64_MAX: any number */
@@ -189,12 +237,14 @@ static void say_all_failed(const rdd_context *ctx, driver *d, const driver_job *
     driver_say(d, line);
 }
 
-static int submit(rdd *r, const action *act, const job_options *options, const job_memory *m,
+static int submit(rdd *r, const action *act, const job_options *options, job_memory *m,
                   size_t first, size_t tasks, uint32_t stage, job_results *results, rdd_error *err)
 {
     rdd_context *ctx = r->ctx;
     driver *d;
     int code = driver_of(ctx, &d, err);
+    if (code == 0)
+        code = find_preferred(ctx, d, m, options->site, first, tasks, err);
     job_spec *spec = code < 0 ? NULL : job_spec_new(1);
     if (code == 0 && !spec)
         code = error_set_memory(err, "starting a job");
@@ -224,6 +274,8 @@ static int submit(rdd *r, const action *act, const job_options *options, const j
                                     .task_count = (uint32_t)tasks,
                                     .plan = { m->plan.size, m->plan.data },
                                     .payloads = m->payloads,
+                                    .preferred = m->preferred ? preferred_of : NULL,
+                                    .preferred_arg = m->preferred,
                                     .has_side_effects = has_side_effects(m, act) };
     code = driver_run(d, &job, err);
     if (code == 0 && !budget.percent && budget.failed_max == UINT64_MAX)
@@ -246,7 +298,7 @@ static bool gathers_files(const action *act)
 }
 
 /* While the job runs, executors may hand in the files of its partitions. */
-static int submit_save(rdd *r, const action *act, const job_options *options, const job_memory *m,
+static int submit_save(rdd *r, const action *act, const job_options *options, job_memory *m,
                        size_t first, size_t tasks, uint32_t stage, job_results *results,
                        rdd_error *err)
 {

@@ -3,7 +3,9 @@
  * When such a stage begins, its partitions are sorted by the executor that they prefer; those of one
  * executor are a home, a range that is taken from its front, by whomever. Others may take from a
  * home when its executor is not there for this stage, or has taken nothing from it for
- * `locality_wait_ns`; once it takes something, they wait anew. What runs again prefers nobody.
+ * `locality_wait_ns`; once it takes something, they wait anew. One that starts by itself and was not
+ * heard of yet counts as there: a cluster's first job begins before its nodes are up. What runs again
+ * prefers nobody.
  *
  * Homes are sorted by executor, that of the tasks without a preference (EXECUTOR_ANY) is the last.
  */
@@ -80,11 +82,17 @@ static home *home_find(const stage *st, uint32_t executor_index)
     return st->homes + low;
 }
 
+static bool may_come(const scheduler *s, uint32_t x)
+{
+    return x < s->conf.executors_expected && (x >= s->executor_count || !s->executors[x].known);
+}
+
 /* Until when only its executor may have its tasks; 0: anybody may. */
 static uint64_t home_closed_until_ns(const scheduler *s, const stage *st, const home *h)
 {
-    if (h->executor >= s->executor_count || !s->executors[h->executor].available ||
-        stage_excludes(st, h->executor))
+    bool there = h->executor < s->executor_count && s->executors[h->executor].available &&
+                 !stage_excludes(st, h->executor);
+    if (!there && !may_come(s, h->executor))
         return 0;
     uint64_t until_ns = h->since_ns + s->conf.locality_wait_ns;
     return s->now_ns < until_ns ? until_ns : 0;

@@ -58,6 +58,32 @@ rdd *(rdd_range)(rdd_context *ctx, int64_t first, int64_t last, rdd_range_option
     return check_partitions(r, "rdd_range", r->partitions) ? r : NULL;
 }
 
+/* The hosts that partitions prefer, one for each. False when that failed, and then it was reported. */
+static bool set_preferred(rdd *r, const rdd_source_options *o)
+{
+    if (o->prefer_count && !o->prefer)
+        return lineage_error(r->ctx, RDD_E_USAGE, "rdd_parallelize", o->site_,
+                             ".prefer is NULL, but .prefer_count is %zu", o->prefer_count);
+    if (o->prefer && !o->prefer_count)
+        return lineage_error(r->ctx, RDD_E_USAGE, "rdd_parallelize", o->site_,
+                             ".prefer is given, but .prefer_count is not");
+    if (o->prefer_count > (size_t)r->partitions)
+        return lineage_error(r->ctx, RDD_E_USAGE, "rdd_parallelize", o->site_,
+                             ".prefer_count = %zu: there are %lld partitions", o->prefer_count,
+                             (long long)r->partitions);
+    if (!o->prefer_count)
+        return true;
+    size_t n = (size_t)r->partitions;
+    CLEANUP(freep) const char **hosts = calloc(n, sizeof *hosts);
+    bool ok = hosts;
+    for (size_t i = 0; ok && i < o->prefer_count; i++) {
+        hosts[i] = o->prefer[i] ? context_text(r->ctx, o->prefer[i]) : NULL;
+        ok = hosts[i] || !o->prefer[i];
+    }
+    r->preferred = ok ? context_copy(r->ctx, hosts, n * sizeof *hosts) : NULL;
+    return r->preferred || lineage_error(r->ctx, RDD_E_MEMORY, "rdd_parallelize", o->site_, "out of memory");
+}
+
 rdd *(rdd_parallelize)(rdd_context *ctx, const rdd_type *type, const void *items, size_t count,
                        rdd_source_options options)
 {
@@ -72,13 +98,16 @@ rdd *(rdd_parallelize)(rdd_context *ctx, const rdd_type *type, const void *items
     rdd *r = context_node(ctx, NODE_ITEMS, type, options.site_, options.name);
     if (!r)
         return NULL;
-    r->partitions = options.partitions ? options.partitions
-                                       : partitions_for(count, 16, size_max(1, MIB(8) / type->size));
+    r->partitions = options.partitions     ? options.partitions
+                    : options.prefer_count ? (int64_t)size_min(options.prefer_count, INT64_MAX)
+                                           : partitions_for(count, 16, size_max(1, MIB(8) / type->size));
     if (r->partitions < 1 || !check_partitions(r, "rdd_parallelize", r->partitions))
         return r->partitions < 1 ? lineage_error(ctx, RDD_E_USAGE, "rdd_parallelize", options.site_,
                                                  ".partitions = %lld: give 1 or more",
                                                  (long long)options.partitions)
                                  : NULL;
+    if (!set_preferred(r, &options))
+        return NULL;
     size_t n = (size_t)r->partitions;
     CLEANUP(freep) rdd_str *payloads = calloc(n, sizeof *payloads);
     CLEANUP(buf_release) buf bytes = { 0 };

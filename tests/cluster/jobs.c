@@ -6,6 +6,7 @@
  *     jobs save PATH OUT    the same, saved
  *     jobs sleepers N       the same as numbers; each leaves a child with a session of its own behind
  *     jobs tasks N          N empty tasks; prints the seconds they took
+ *     jobs on HOST …        a partition for each host, which prefers it; says so on standard error
  *     jobs bytes MIB        collects so many MiB, 16 from a partition; prints the seconds that took
  *
  * A partition that waits says "partition P waits" on standard error.
@@ -79,6 +80,21 @@ RDD_FOREACH(nothing, int64_t, x)
     (void)x;
 }
 
+RDD_MAP(say_where, rdd_str, host, rdd_str)
+{
+    fprintf(stderr, "for %.*s\n", (int)host.size, host.data);
+    return host;
+}
+
+static rdd *on_hosts(rdd_context *ctx, const char *const *names, size_t count)
+{
+    rdd_str hosts[16];
+    for (size_t i = 0; i < count && i < 16; i++)
+        hosts[i] = rdd_str_of(names[i]);
+    return rdd_map(rdd_parallelize(ctx, rdd_str, hosts, count, .prefer = names, .prefer_count = count),
+                   say_where);
+}
+
 static void print_lines(rdd *lines)
 {
     size_t count;
@@ -103,6 +119,8 @@ int main(int argc, char **argv)
         print_lines(rdd_map(rdd_text_file(ctx, of), with_length));
     } else if (!strcmp(what, "save") && argc > 3) {
         rdd_save_text(rdd_map(rdd_text_file(ctx, of), with_length), argv[3]);
+    } else if (!strcmp(what, "on") && argc <= 18) {
+        print_lines(on_hosts(ctx, (const char *const *)argv + 2, (size_t)argc - 2));
     } else if (!strcmp(what, "tasks")) {
         rdd_foreach(rdd_range(ctx, 0, 0, .partitions = n), nothing);
         printf("%.4f\n", now_s() - begun);
@@ -112,7 +130,7 @@ int main(int argc, char **argv)
         rdd_collect(rdd_map(range, piece), rdd_bytes, &count);
         printf("%.4f %zu\n", now_s() - begun, count);
     } else {
-        rdd_report(ctx, 2, "usage: jobs numbers N MS | wait N | lines PATH | save PATH OUT | …");
+        rdd_report(ctx, 2, "usage: jobs numbers N MS | wait N | lines PATH | save PATH OUT | on HOST … | …");
     }
     return rdd_finish(ctx);
 }

@@ -142,6 +142,33 @@ case_lines_of_nodes()
     done
 }
 
+# Each task runs where it prefers to, also in a cold start, when one node is there before the others.
+case_preferred_hosts()
+{
+    local transport
+    run 0 "$jobs" on 'executor 1' 'executor 2' 'executor 0' --master 'local-cluster[3,1]' \
+        --conf locality.wait=1h
+    each_for_itself 3
+    for transport in "${TRANSPORTS[@]}"; do
+        cluster 0 "$jobs" on n3 n1 N2 --master ssh://1/n1,1/n2,1/n3 --conf locality.wait=1h \
+            --conf ssh.transport=$transport
+        each_for_itself 3
+        prints "$(printf '%s\n' n3 n1 N2)"
+    done
+    cluster 0 "$jobs" on n9 n2 --master ssh://1/n1,1/n2
+    says "$err" 'no host of --master is called n9: tasks that prefer it run anywhere'
+    prints "$(printf '%s\n' n9 n2)"
+    run 0 "$jobs" on n9 n2 --master 'local[2]' # which has no hosts
+    prints "$(printf '%s\n' n9 n2)"
+}
+
+# each_for_itself N: so many lines, each from the host that it is about.
+each_for_itself()
+{
+    [ "$(sed -E 's, partition [0-9]+\],],' "$err" | grep -ciE '^\[(.*)\] for \1$')" -eq "$1" ] ||
+        { cat "$err"; return 1; }
+}
+
 # Children of tasks with sessions of their own end with their executor.
 case_strays()
 {

@@ -295,6 +295,14 @@ CASE_ONCE(refused)
     EXPECT("rdd_pipe (%s): a command takes rdd_str, but range (%s) gives int64_t", site, of);
     REFUSED(rdd_coalesce(n, 0));
     EXPECT("rdd_coalesce (%s): 0 partitions: give 1 or more", site);
+    const char *const hosts[2] = { "n1", NULL };
+    int64_t one = 1;
+    REFUSED(rdd_parallelize(ctx, int64_t, &one, 1, .partitions = 1, .prefer = hosts, .prefer_count = 2));
+    EXPECT("rdd_parallelize (%s): .prefer_count = 2: there are 1 partitions", site);
+    REFUSED(rdd_parallelize(ctx, int64_t, &one, 1, .prefer = hosts));
+    EXPECT("rdd_parallelize (%s): .prefer is given, but .prefer_count is not", site);
+    REFUSED(rdd_parallelize(ctx, int64_t, &one, 1, .prefer_count = 2));
+    EXPECT("rdd_parallelize (%s): .prefer is NULL, but .prefer_count is 2", site);
     REFUSED(rdd_map(n, bad_map, .concurrency = -1));
     EXPECT("rdd_map (%s): .concurrency = -1: give 1 to 100000", site);
     REFUSED(rdd_sample(n, 1.5));

@@ -48,8 +48,13 @@ static void check_order(rdd *r)
 static rdd *source(int64_t partitions)
 {
     static const int64_t ITEMS[] = { 1, 2, 3, 4, 5, 6, 7 };
-    return test_random() % 2 ? rdd_range(ctx, 0, 9, .partitions = partitions)
-                             : rdd_parallelize(ctx, int64_t, ITEMS, 7, .partitions = partitions);
+    static const char *const HOSTS[] = { "a", NULL, "b", "c" };
+    switch (test_random_below(3)) {
+    case 0: return rdd_range(ctx, 0, 9, .partitions = partitions);
+    case 1: return rdd_parallelize(ctx, int64_t, ITEMS, 7, .partitions = partitions);
+    default: return rdd_parallelize(ctx, int64_t, ITEMS, 7, .partitions = partitions, .prefer = HOSTS,
+                                    .prefer_count = test_random_below((size_t)partitions) + 1);
+    }
 }
 
 /* A random lineage over int64_t of about `steps` steps. */
@@ -174,6 +179,20 @@ static void naive_payloads(rdd *const *order, const uint32_t *positions, size_t 
     }
 }
 
+/* The first host on the way, by recursion. */
+static const char *naive_preferred(const rdd *r, int64_t p)
+{
+    const char *found = r->preferred ? r->preferred[p] : NULL;
+    const int64_t counts[2] = { r->parent_count > 0 ? r->parents[0]->partitions : 0,
+                                r->parent_count > 1 ? r->parents[1]->partitions : 0 };
+    for (uint32_t k = 0; k < r->parent_count; k++) {
+        partition_range range = node_parent_range(r->kind, r->partitions, counts, k, p);
+        for (int64_t q = range.first; !found && q < range.first + range.count; q++)
+            found = naive_preferred(r->parents[k], q);
+    }
+    return found;
+}
+
 static void check_payload(rdd *r, int64_t p)
 {
     static bool seen[200][64];
@@ -203,6 +222,9 @@ static void check_payload(rdd *r, int64_t p)
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < 64; k++)
             assert_false(seen[i][k]);
+    const char *found;
+    assert_int_equal(lineage_preferred(order, positions, count, p, &found, NULL), 0);
+    assert_ptr_equal(found, naive_preferred(r, p));
     buf_release(&bytes);
     free(order);
     free(positions);

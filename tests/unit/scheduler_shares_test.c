@@ -233,6 +233,36 @@ static void others_wait_before_they_take_them(void **state)
     world_end();
 }
 
+/* The first job begins when one node is up: the others have `locality_wait_ns` to come. */
+static void those_that_are_about_to_come_are_waited_for(void **state)
+{
+    (void)state;
+    scheduler_conf conf = scheduler_conf_default();
+    conf.executors_expected = 2;
+    world_begin_with(conf);
+    submit_with_likes(1, 7); /* 0, 3 and 6 like executor 0, 1 and 4 executor 1, the others any */
+    up(1, 8);
+    assert_int_equal(holds(1), 4);
+    assert_int_equal(scheduler_next_deadline(world.s), world.now_ns + 3 * NS_PER_S);
+    up(0, 2);
+    assert_int_equal(holds(0), 2);
+    tick(3 * NS_PER_S);
+    assert_int_equal(holds(1), 5);
+    submit_with_likes(2, 3);
+    succeed_all();
+    assert_done(1);
+    assert_done(2);
+    world_end();
+    world_begin_with(conf);
+    submit_with_likes(1, 7);
+    up(1, 8);
+    referee_lost(&world, 0, "no such host"); /* it will not come by itself in time */
+    assert_int_equal(holds(1), 7);
+    succeed_all();
+    assert_done(1);
+    world_end();
+}
+
 static void nobody_waits_for_an_executor_that_is_away(void **state)
 {
     (void)state;
@@ -362,6 +392,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_loser_does_not_hold_up_the_next_stage),
         cmocka_unit_test(tasks_go_where_they_like_to_be),
         cmocka_unit_test(others_wait_before_they_take_them),
+        cmocka_unit_test(those_that_are_about_to_come_are_waited_for),
         cmocka_unit_test(nobody_waits_for_an_executor_that_is_away),
         cmocka_unit_test(jobs_of_a_pool_share_alike),
         cmocka_unit_test(pools_share_by_weight),
