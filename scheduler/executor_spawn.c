@@ -46,7 +46,7 @@ static char **make_environment(char **work, char **list)
         count++;
     const char *files = conf_text("files"), *temporary = getenv("TMPDIR");
     char **all = malloc((count + 3) * sizeof *all);
-    for (size_t i = 0; all && i < count; i++)
+    for (size_t i = 0; all && i < count && environ[i]; i++) /* the program may change it meanwhile */
         if (strncmp(environ[i], "RDD_WORK=", 9) && strncmp(environ[i], "RDD_FILE_LIST=", 14))
             all[used++] = environ[i];
     if (all && *files) {
