@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-enum { PATIENCE_S = 2, OUTPUT_MAX = 1 << 20 };
+enum { PATIENCE_S = 10, OUTPUT_MAX = 1 << 20 };
 
 /* -- The program ------------------------------------------------------------------------------- */
 

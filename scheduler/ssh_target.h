@@ -48,7 +48,7 @@ typedef struct ssh_target {
     const char *config_file;    /* --conf ssh.config: what ssh -F takes; NULL: the user's own */
 } ssh_target;
 
-/* Blocks while `ssh -G` runs (2 s at most). Everything lives in `a`. `h` is not ":". From any
+/* Blocks while `ssh -G` runs (10 s at most). Everything lives in `a`. `h` is not ":". From any
  * thread. A failure is one line, with the host and what to do. */
 int ssh_target_resolve(const host *h, arena *a, ssh_target *ret, rdd_error *err);
 
