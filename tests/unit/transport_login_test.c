@@ -807,8 +807,10 @@ static void settings_reach_jump_hosts(transport_kind kind)
     rig_run(kind, &w.target, "echo in", "in\n", "exited with status 0");
     w.target.host_key = SSH_HOST_KEY_YES; /* all three are known now */
     rig_run(kind, &w.target, "echo in", "in\n", "exited with status 0");
-    for (size_t i = 0; i < ARRAY_SIZE(w.jumps); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(w.jumps); i++) {
+        sshd_wait_log(w.jumps[i], "Accepted publickey", 2);
         assert_int_equal(sshd_count_log(w.jumps[i], "Accepted publickey"), 2);
+    }
     two_jumps_stop(&w);
 }
 BOTH(settings_reach_jump_hosts)
@@ -837,7 +839,7 @@ static void jump_host_lets_nobody_in(transport_kind kind)
     write_file(sshd_path(w.jumps[1], "authorized_keys"), "");
     rig_refused(kind, &w.target, NULL, TRANSPORT_LOGIN,
                 WORDS("node: login: by way of ", "@127.0.0.1: Permission denied"));
-    assert_true(sshd_count_log(w.jumps[0], "Accepted publickey") > 0);
+    sshd_wait_log(w.jumps[0], "Accepted publickey", 1);
     /* They do, the node does not: not the way's fault. */
     w.target.proxy_jump = "j2";
     CLEANUP(freep) char *in = strdup(sshd_path(w.s, "authorized_keys"));
