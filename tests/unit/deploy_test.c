@@ -305,7 +305,7 @@ static void an_upload_that_stands_still_is_given_up(void **state)
 {
     (void)state;
     static const char *const SHELLS[] = { NULL, "/bin/bash", "/bin/dash", "/bin/busybox" };
-    enum { COUNT = 2 * ARRAY_SIZE(SHELLS), SLOW_TURNS = 6 };
+    enum { COUNT = 2 * ARRAY_SIZE(SHELLS), SLOW_TURNS = 6, SILENCE_S = SLOW_TURNS - 2 };
     node nodes[COUNT], slow = node_new("slow");
     start starts[COUNT];
     size_t count = 0;
@@ -319,11 +319,11 @@ static void an_upload_that_stands_still_is_given_up(void **state)
         nodes[count].shell[0] = "/bin/bash";
         nodes[count].shell[3] = shell;
         nodes[count].enter = shell ? enter_tools : NULL;
-        nodes[count].silence_s = 1;
+        nodes[count].silence_s = SILENCE_S;
         starts[count] = begin_cut_upload(&nodes[count], i % 2 ? test_bundle()->size / 2 : 0);
         count++;
     }
-    slow.silence_s = SLOW_TURNS - 2;
+    slow.silence_s = SILENCE_S;
     start s = begin_cut_upload(&slow, 1);
     for (int i = 0; i < SLOW_TURNS; i++) {
         for (uint64_t until = deploy_uploaded(s.d) + 200000; deploy_uploaded(s.d) < until;)
