@@ -474,6 +474,7 @@ typedef struct churn {
     uint32_t attempts[2000];   /* of a partition; UINT32_MAX: done */
     uint32_t where[2000];      /* the executor it was sent to */
     uint32_t left, kills;
+    uint32_t struck[2];        /* how often an executor was killed since it gave outcomes */
 } churn;
 
 static void send_one(churn *c, uint32_t partition, uint32_t executor)
@@ -486,17 +487,20 @@ static void send_one(churn *c, uint32_t partition, uint32_t executor)
     c->r.backend->ops->launch(c->r.backend, executor, c->r.incarnation[executor], &t, 1);
 }
 
-/* Some process of an executor, the supervisor or its guardian now and then. */
+/* Some process of an executor, the supervisor or its guardian now and then: not so often in a row that
+ * it would be given up. */
 static void kill_something(churn *c)
 {
     uint32_t executor = (uint32_t)test_random_below(2);
+    pid_t guardian = backend_executors_pid(c->r.backend, executor); /* 0 at any time from here on */
     pid_t supervisor = rig_supervisor(&c->r, executor), workers[4];
     size_t count = supervisor ? process_children(supervisor, workers, 4) : 0;
-    if (count && test_random_below(4))
+    if (count && test_random_below(4)) {
         kill(workers[test_random_below(count)], SIGKILL);
-    else if (supervisor)
-        kill(test_random_below(3) ? supervisor : backend_executors_pid(c->r.backend, executor),
-             SIGKILL);
+    } else if (guardian && supervisor && c->struck[executor] < 2) {
+        kill(test_random_below(3) ? supervisor : guardian, SIGKILL);
+        c->struck[executor]++;
+    }
     c->kills++;
 }
 
@@ -504,6 +508,8 @@ static void take_churn_event(churn *c, const event *e)
 {
     if (e->kind == EVENT_EXECUTOR_UP)
         c->r.incarnation[e->executor] = e->incarnation;
+    if (e->kind == EVENT_OUTCOMES)
+        c->struck[e->executor] = 0;
     for (size_t i = 0; i < e->outcome_count; i++) {
         const outcome *o = &e->outcomes[i];
         assert_int_equal(o->id.attempt, c->attempts[o->id.partition]);
