@@ -132,6 +132,14 @@ until_true()
     done
 }
 
+# lasted MS SINCE: that long ago, at least, $EPOCHREALTIME was SINCE. A slow machine only adds to it.
+lasted()
+{
+    local ms
+    ms=$(awk "BEGIN { print int(1000 * ($EPOCHREALTIME - $2)) }")
+    [ "$ms" -ge "$1" ] || { echo "it took $ms ms, less than $1"; return 1; }
+}
+
 # -- Processes -------------------------------------------------------------------------------------
 
 # processes_of MARK: the processes whose environment has RDD_TEST_CASE=MARK. Zombies have none.
@@ -169,6 +177,19 @@ stop_server()
     exec {server_out}<&-
 }
 
+# gate open|closed: the gate of mirror_api, which holds all calls until it is opened.
+gate()
+{
+    local line
+    case $1 in
+    open) kill -USR1 "$server" ;;
+    closed) kill -USR2 "$server" ;;
+    esac
+    while read -r -u "$server_out" line && [ "$line" != "$1" ]; do
+        : # more calls that wait
+    done
+}
+
 # -- All cases -------------------------------------------------------------------------------------
 
 # run_case NAME: in this shell's own subshell.
@@ -187,7 +208,7 @@ run_case()
     trap - ERR
     # The shell itself has the variable too.
     unset RDD_TEST_CASE
-    if ! until_true 10 no_process_of "$$.$name"; then
+    if ! until_true 60 no_process_of "$$.$name"; then
         echo "processes are left:"
         ps -o pid,ppid,stat,args -p "$(processes_of "$$.$name" | paste -sd,)"
         exit 1

@@ -15,7 +15,7 @@ demo_api()
     start_server "$build/examples/demo_api" --port 0 "$@"
 }
 
-# requests: how many the stopped server had; at_once: how many at the same time; in_ms: how long.
+# requests: how many the stopped server had; at_once: how many at the same time.
 requests()
 {
     sed -nE 's/^[a-z_]*: ([0-9]+) requests.*/\1/p' "$server_said"
@@ -24,11 +24,6 @@ requests()
 at_once()
 {
     sed -nE 's/.* ([0-9]+) at once.*/\1/p' "$server_said"
-}
-
-in_ms()
-{
-    sed -nE 's/.* in ([0-9]+) ms$/\1/p' "$server_said"
 }
 
 # table FIRST LAST: ids, a text that CSV must quote, and a filler, so that partitions are several.
@@ -200,18 +195,19 @@ case_timeout()
         --conf http.backoff=1ms
     stop_server
     [ "$(grep -c '^[12],0,timed out after 500 ms (http.timeout),2$' out.csv)" -eq 2 ]
-    [ "$(requests)" -eq 4 ]
+    [ "$(requests)" -le 4 ] # of one that was late itself, the server does not hear
 }
 
 # The limiter spaces calls; that they may take longer still does not matter.
 case_rate()
 {
+    local begun=$EPOCHREALTIME
     mirror
     table 1 6 >in.csv
     run 0 "$api_call" in.csv out.csv --url "$url/mirror/{id}" --rate 10/s --master 'local[3]'
+    lasted 490 "$begun"
     stop_server
     [ "$(requests)" -eq 6 ]
-    [ "$(in_ms)" -ge 250 ] # 500, when the first one is not late
 }
 
 case_concurrency()
@@ -230,7 +226,7 @@ case_progress_within_a_task()
     command -v script >/dev/null || skip "needs script"
     local master
     demo_api --quiet --latency-ms 25
-    printf '%s\n' id {1..160} >in.csv
+    printf '%s\n' id {1..320} >in.csv
     for master in 'local[1]' 'local-cluster[1,1]'; do
         run 0 env TERM=xterm script -qec "$api_call in.csv out.csv --url $url/countries/FR --concurrency 4 \
             --partitions 1 --master $master --conf executor.heartbeat=100ms" /dev/null
@@ -259,14 +255,15 @@ case_errors_and_throttling()
 # Five calls in a second; two slots begin with seven. The others are told to come back and do.
 case_retry_after()
 {
-    local again
+    local again begun=$EPOCHREALTIME
     demo_api --throttle 5/s
     head -n 8 "$root/examples/data.csv" >in.csv
     run 0 "$api_call" in.csv out.csv --url "$url/countries/{code}" --master 'local[2]'
-    stop_server
     [ "$(grep -c ',200,,[12]$' out.csv)" -eq 7 ]
-    again=$(grep -c ',200,,2$' out.csv) # two, but where all seven do not come within the second
-    [ "$again" -ge 1 ] && [ "$again" -le 2 ]
+    again=$(grep -c ',200,,2$' out.csv || :) # two, but where all seven do not come within the second
+    [ "$again" -ge 1 ] || lasted 1000 "$begun"
+    [ "$again" -le 2 ]
+    stop_server
     says "$server_said" " $((7 + again)) requests, $again throttled"
 }
 

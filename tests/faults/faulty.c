@@ -16,7 +16,7 @@
  *     deaf           partition 1 never returns, whatever it is told; the first partition fails once
  *                    that has begun
  *     deaf-alone     the same without a failure
- *     plod           each number of 4 partitions takes 20 ms, and leaves DIR/step-N
+ *     plod           each number of 4 partitions takes 100 ms, and leaves DIR/step-N
  *
  * K is segv, abort, exit, exit0 (HARMS threads call exit(0) at about the same time), unthread
  * (pthread_exit), kill (SIGKILL to its own process), overflow (of the stack), fail (rdd_fail), stray
@@ -37,7 +37,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { COUNT = 6000, PARTITIONS = 60, FIRST = 150, STEP = 2000, HARMS = 3 };
+enum { COUNT = 6000, PARTITIONS = 60, FIRST = 150, STEP = 2000, HARMS = 3, SICK_MAX = 3 };
 
 RDD_STRUCT(fault, (rdd_str, kind), (rdd_str, dir), (bool, always), (bool, thrice), (bool, beside),
            (bool, strays));
@@ -190,28 +190,31 @@ static void be_beside(const fault *f)
         nap();
 }
 
-static int well_count(rdd_str dir)
+static int sign_count(rdd_str dir, const char *name)
 {
     int count = 0;
     for (int i = 0; i < PARTITIONS; i++)
-        count += sign_is_there(dir, "well-", i);
+        count += sign_is_there(dir, name, i);
     return count;
 }
 
-/* It takes a while, so that the others are not done before the sick one had its turn. */
+/* It takes a while, and half of them wait for the sick one, so that there is something left for it. */
 static void be_well(rdd_str dir, int64_t partition)
 {
     sign_put(dir, "well-", (long)partition);
     for (int i = 0; i < 10; i++)
         nap();
+    while (sign_count(dir, "well-") > PARTITIONS / 2 && sign_count(dir, "failed-") < SICK_MAX)
+        nap();
 }
 
-/* A second at most, should there be no others. */
 static void fail_slowly(rdd_task *task, rdd_str dir)
 {
-    int before = well_count(dir);
-    for (int i = 0; i < 500 && well_count(dir) < before + 6; i++)
+    int failed = sign_count(dir, "failed-");
+    while (sign_count(dir, "well-") < 6 * (1 + (failed < SICK_MAX ? failed : SICK_MAX)))
         nap();
+    for (long i = 0; !sign_put(dir, "failed-", i);)
+        i++;
     rdd_fail(task, "there is no disk");
 }
 
@@ -252,7 +255,7 @@ RDD_MAP(number_of, rdd_str, line, int64_t)
 RDD_MAP(plod, int64_t, x, rdd_str, fault)
 {
     sign_put(env->dir, "step-", (long)x);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 50; i++)
         nap();
     return rdd_format(task, "%lld", (long long)x);
 }

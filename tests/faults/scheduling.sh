@@ -42,7 +42,7 @@ case_executors_are_started_as_tasks_wait()
     calm
     begin gather signs --master 'local-cluster[5,1]' --conf executors.min=1 \
         --conf executors.max=4 --conf executors.backlog=10ms
-    until_true 30 here 4
+    until_true 60 here 4
     touch signs/go0
     ends_well
     [ "$(grep -c '"event":"executor_start"' log)" -eq 4 ]
@@ -55,7 +55,7 @@ case_idle_executors_are_released()
     calm
     begin straggle-once signs --master 'local-cluster[3,1]' --conf executors.min=1 \
         --conf executors.max=3 --conf executors.backlog=1ms --conf executors.idle=50ms
-    until_true 30 logged executor_release 1
+    until_true 60 logged executor_release 1
     touch signs/go0
     ends_well
     not grep -q '"event":"executor_lost"' log
@@ -67,7 +67,7 @@ case_released_executors_are_started_again()
     calm
     begin gather signs --master 'local-cluster[4,1]' --conf executors.min=0 \
         --conf executors.max=4 --conf executors.backlog=1ms --conf executors.idle=1ms
-    until_true 30 here 4
+    until_true 60 here 4
     touch signs/go0
     ends_well
 }
