@@ -5,7 +5,7 @@
 #     run_cluster_cases TOPIC [OPTION of tests/testbed up]…
 #
 # Each case begins with three nodes that are up and have no process and no temporary file; it ends
-# with a look whether that is so again, within 10 s.
+# with a look whether that is so again, within a minute.
 #
 #   $testbed        tests/testbed; RDD_TESTBED is set
 #   ${TRANSPORTS[@]}   both ways to reach a node
@@ -94,7 +94,7 @@ nothing_is_left()
 
 nodes_are_clean()
 {
-    if ! until_true 10 nothing_is_left; then
+    if ! until_true 60 nothing_is_left; then
         echo "left on the nodes:"
         leftovers
         return 1
@@ -110,7 +110,7 @@ on()
 # cluster STATUS COMMAND…: as `run`, from the driver's machine.
 cluster()
 {
-    run "$1" timeout -k 1 60 "$testbed" run "${@:2}"
+    run "$1" timeout -k 1 180 "$testbed" run "${@:2}"
 }
 
 # begin COMMAND…: in the background; $driver is the program itself.
@@ -122,7 +122,7 @@ begin()
 ends_with()
 {
     local status=0
-    until_true 60 driver_ended || { echo "still there after 60 s"; kill -KILL "$driver"; }
+    until_true 120 driver_ended || { echo "still there after 120 s"; kill -KILL "$driver"; }
     wait "$driver" || status=$?
     [ "$status" -eq "$1" ] && return
     echo "exit status $status instead of $1"
@@ -167,7 +167,7 @@ runs()
 # signal_on NODE SIGNAL NAME: to the processes there of that name; there must be some, or come soon.
 signal_on()
 {
-    until_true 10 on "$1" pkill "-$2" -x "$3" && return
+    until_true 60 on "$1" pkill "-$2" -x "$3" && return
     echo "no $3 on $1, but:"
     "$testbed" ps "$1"
     return 1

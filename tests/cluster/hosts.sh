@@ -70,7 +70,7 @@ case_all_is_well()
     }
     both 0 check n1,n2 n3
     # An idle node is left as it was: nothing runs on.
-    until_true 10 no_node_process n1
+    until_true 60 no_node_process n1
     after_each() { says "$err" "n1: reached with"; }
     both 0 check n1 --verbose
     down
@@ -93,7 +93,7 @@ case_not_reached()
         [ "$(row n1)" = "n1 T T T T T T T T node" ]
         says "$out" '1 of 4 is well'
     }
-    both 1 check no.such.host,n1,n1:23,n2 --conf ssh.connect_timeout=2s
+    both 1 check no.such.host,n1,n1:23,n2 --conf ssh.connect_timeout=10s
     down
 }
 
@@ -166,12 +166,13 @@ case_clean()
     local transport
     for transport in libssh2 openssh; do
         run 0 "$testbed" run "$rdd" hosts check n1
+        until_true 60 no_node_process n1
         run 0 "$testbed" run "$rdd" hosts clean n1 --conf ssh.transport=$transport
         prints 'n1: /home/node/.cache/rdd: removed'
         [ -z "$("$testbed" files n1 | grep rdd)" ]
     done
     "$testbed" cut n2
-    run 1 "$testbed" run "$rdd" hosts clean n1,n2 --conf ssh.connect_timeout=2s
+    run 1 "$testbed" run "$rdd" hosts clean n1,n2 --conf ssh.connect_timeout=10s
     says "$out" 'n1: nothing to clean' 'n2: tcp: ' 'is the machine up'
     down
 }
@@ -181,9 +182,10 @@ case_clean_beside_a_job()
 {
     up 1
     run 0 "$testbed" run "$rdd" hosts check n1
+    until_true 60 no_node_process n1
     "$testbed" run "$build/tests/faults/faulty" gather /tmp --master ssh://4/n1 >numbers 2>said &
     local job=$!
-    until_true 20 on n1 test -e /tmp/here-0
+    until_true 60 on n1 test -e /tmp/here-0
     [ "$(on n1 ls /home/node/.cache/rdd/bundles | wc -l)" -eq 2 ]
     run 0 "$testbed" run "$rdd" hosts clean n1
     says "$out" 'n1: /home/node/.cache/rdd: ' 'in use'
@@ -191,7 +193,7 @@ case_clean_beside_a_job()
     on n1 touch /tmp/go0
     wait $job || { cat said; return 1; }
     [ "$(wc -l <numbers)" -gt 0 ]
-    until_true 10 no_node_process n1
+    until_true 60 no_node_process n1
     run 0 "$testbed" run "$rdd" hosts clean n1
     prints 'n1: /home/node/.cache/rdd: removed'
     down

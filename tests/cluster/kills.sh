@@ -83,11 +83,11 @@ case_kill_at_random()
         same calm "$out" || { echo "run $i: $struck"; return 1; }
     done
     [ "$hits" -gt 0 ]
-    until_true 30 swept || { leftovers; return 1; }
+    until_true 60 swept || { leftovers; return 1; }
 }
 
 # A retried task repeats only calls whose answers had not come to the driver: those in flight (one
-# node's, 2 slots of 8), and what is written in one flush.
+# node's, 2 slots of 8), and those of half a second, after which a worker that is not heard makes no more.
 case_kill_while_calling()
 {
     local i ms struck random hits=0 repeats
@@ -109,10 +109,10 @@ case_kill_while_calling()
         rm out.csv
         repeats=$(($(requests) - 300))
         echo "run $i: $struck: $repeats calls were repeated"
-        [ "$repeats" -le $((2 * 8 + 64)) ]
+        [ "$repeats" -le $((2 * 8 * (1 + 5 + 1))) ]
     done
     [ "$hits" -gt 0 ]
-    until_true 30 swept || { leftovers; return 1; }
+    until_true 60 swept || { leftovers; return 1; }
 }
 
 run_cluster_cases cluster-kills

@@ -10,7 +10,7 @@ fails_on()
     local node=$1 transport=$2
     shift 2
     cluster 1 "$jobs" numbers 4 0 --master "ssh://$node" --conf ssh.transport=$transport \
-        --conf nodes.wait=${PATIENCE:-5s}
+        --conf nodes.wait=${PATIENCE:-60s}
     tail -n 1 "$err" >last
     says last 'jobs: ' "$node" "$@"
     [ "$(grep -c '^jobs: ' "$err")" -eq 1 ]
@@ -63,11 +63,11 @@ case_a_forced_command()
 # One that neither ends nor prints is known before jobs have waited long enough.
 case_a_forced_command_that_waits()
 {
-    local transport
+    local transport PATIENCE=10s
     on n1 cp /etc/ssh/authorized_keys /etc/ssh/before
     on n1 sed -i 's/^/command="cat" /' /etc/ssh/authorized_keys
     for transport in "${TRANSPORTS[@]}"; do
-        fails_on n1 $transport 'waited 5 s for the first executor' \
+        fails_on n1 $transport 'waited 10 s for the first executor' \
             'n1: its shell did not begin in 2 s: a forced command, or a login shell that waits?' 'HOST true'
     done
     on n1 cp /etc/ssh/before /etc/ssh/authorized_keys
@@ -138,18 +138,18 @@ case_no_directory_to_run_from()
 # The first start says why, and is the last one; the tool says the same.
 case_a_workdir_that_cannot_be_made()
 {
-    local transport began=$SECONDS master='ssh://n1 workdir=/nope/x'
+    local transport master='ssh://n1 workdir=/nope/x'
     local why=('n1: starting: no directory for the tasks can be made in /nope/x (Permission denied)'
         'choose another with workdir=')
     for transport in "${TRANSPORTS[@]}"; do
-        cluster 1 "$jobs" numbers 4 0 --master "$master" --conf ssh.transport=$transport
+        cluster 1 "$jobs" numbers 4 0 --master "$master" --conf ssh.transport=$transport \
+            --conf nodes.wait=1h
         says "$err" "${why[@]}"
         not grep -q rdd_init "$err"
         cluster 1 "$build/rdd" hosts check 'n1 workdir=/nope/x' --conf ssh.transport=$transport
         says "$out" "${why[@]}"
         not grep -q rdd_init "$out"
     done
-    [ $((SECONDS - began)) -lt 40 ]
 }
 
 case_an_unknown_host_key()
@@ -217,7 +217,7 @@ case_https_on_an_empty_node()
     echo '{"name":"France"}' >FR
     "$testbed" server openssl s_server -accept $at:4433 -cert ca.pem -key key.pem -WWW >server.log 2>&1 &
     server=$!
-    until_true 10 "$testbed" run curl -fs --cacert ca.pem -o got https://$at:4433/FR
+    until_true 60 "$testbed" run curl -fs --cacert ca.pem -o got https://$at:4433/FR
     printf '%s\n' id https://$at:4433/FR >in.csv
     for transport in "${TRANSPORTS[@]}"; do
         set -- "$build/examples/api_call" in.csv out.csv --retries 0 --master ssh://n3 \
@@ -239,7 +239,7 @@ case_a_disk_that_fills_up()
     for transport in "${TRANSPORTS[@]}"; do
         works_on n1 $transport # the program is there now
         begin "$jobs" wait 4 --master 'ssh://4/n1' --conf ssh.transport=$transport
-        until_true 30 waiting 4
+        until_true 60 waiting 4
         go n1
         "$testbed" exec n1 sh -c 'cat /dev/zero >/var/tmp/full 2>/dev/null' || :
         ends_with 0

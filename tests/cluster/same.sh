@@ -128,13 +128,13 @@ case_lines_of_nodes()
     local transport
     for transport in "${TRANSPORTS[@]}"; do
         begin "$jobs" wait 6 --master "$NODES" --conf ssh.transport=$transport
-        until_true 30 waiting 6
+        until_true 60 waiting 6
         go n1,n2,n3
         ends_with 0
         says "$err" '[n1] partition ' '[n2] partition ' '[n3] partition '
         tidy_up
         begin "$jobs" wait 1 --master ssh://1/n2 --conf ssh.transport=$transport
-        until_true 30 waiting 1
+        until_true 60 waiting 1
         go n2
         ends_with 0
         says "$err" '[n2 partition 0] partition 0 waits'
@@ -178,7 +178,7 @@ case_strays()
     for transport in "${TRANSPORTS[@]}"; do
         cluster 0 "$jobs" sleepers 12 --master "$NODES" --conf ssh.transport=$transport
         same one "$out"
-        until_true 10 nothing_is_left
+        until_true 60 nothing_is_left
     done
 }
 

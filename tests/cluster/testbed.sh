@@ -22,7 +22,13 @@ down()
 
 on()
 {
-    "$testbed" run ssh -o ConnectTimeout=2 "$@"
+    "$testbed" run ssh -o ConnectTimeout=60 "$@"
+}
+
+# away NODE: it cannot be reached.
+away()
+{
+    run 255 "$testbed" run ssh -o ConnectTimeout=2 "$1" true
 }
 
 # With root or without, as the rest of this machine sees the testbed.
@@ -79,7 +85,7 @@ case_processes_are_seen()
     run 0 "$testbed" ps n1
     [ ! -s "$out" ]
     on n1 'setsid sleep 1000 >/dev/null 2>&1 </dev/null & exec 0<&- 1>&- 2>&-'
-    until_true 10 sleeps n1 # the session may end before its child is that program
+    until_true 60 sleeps n1 # the session may end before its child is that program
     run 0 "$testbed" ps n2
     [ ! -s "$out" ]
     down
@@ -114,13 +120,13 @@ case_kill_and_revive()
     "$testbed" run ssh -o ServerAliveInterval=1 -o ServerAliveCountMax=5 n1 \
         'echo ready; exec sleep 1000' >session 2>&1 &
     local session=$!
-    until_true 10 grep -q ready session
+    until_true 60 grep -q ready session
     "$testbed" kill n1
     not wait $session
     run 0 "$testbed" list
     prints 'n1 10.77.0.1 dead
 n2 10.77.0.2 up'
-    not on n1 true 2>/dev/null
+    away n1
     not "$testbed" exec n1 true 2>/dev/null
     "$testbed" revive n1
     run 0 on n1 'cat .kept; ls /tmp'
@@ -138,10 +144,10 @@ case_cut_and_heal()
     "$testbed" run ssh n1 cat <words >echoed &
     exec 7>words
     echo one >&7
-    until_true 10 grep -q one echoed
+    until_true 60 grep -q one echoed
     "$testbed" cut n1
     echo two >&7
-    run 255 on n1 true
+    away n1
     run 0 "$testbed" list
     prints 'n1 10.77.0.1 cut'
     not grep -q two echoed
@@ -161,7 +167,7 @@ case_run_and_server()
     prints 'standard input'
     [ "$(cat "$err")" = "$PWD $RDD_TESTBED/home $(readlink -f "$(command -v readlink)")" ]
     "$testbed" run sleep 1000 &
-    until_true 10 grep -qx sleep /proc/$!/comm
+    until_true 60 grep -qx sleep /proc/$!/comm
     kill $!
     not wait $!
     start_server "$testbed" server "$build/examples/demo_api" --address 10.77.0.200 --quiet
@@ -180,6 +186,11 @@ gone()
     ! grep -lzsqF -e "$1" /proc/[0-9]*/environ /proc/[0-9]*/cmdline
 }
 
+ended()
+{
+    ! kill -0 "$1" 2>/dev/null
+}
+
 # Whatever ends first, all ends.
 case_nothing_is_left()
 {
@@ -196,6 +207,7 @@ case_nothing_is_left()
         case $kind in
         holder)
             kill -KILL "$holder"
+            until_true 60 ended "$holder" # with all that is below it
             dir=$("$testbed" up 1) # which removes what the other left
             [ ! -e "$RDD_TESTBED" ]
             "$testbed" --dir "$dir" down
@@ -203,7 +215,7 @@ case_nothing_is_left()
         owner) kill -KILL $owner ;;
         down) "$testbed" down ;;
         esac
-        until_true 10 test ! -e "$RDD_TESTBED"
+        until_true 60 test ! -e "$RDD_TESTBED"
         kill -KILL $owner 2>/dev/null || :
         unset RDD_TESTBED dir
     done
@@ -221,7 +233,7 @@ case_an_interrupted_start()
             >/dev/null 2>&1 || :
         # It may be going away by itself just now.
         [ ! -e "$TMPDIR/bed" ] || "$testbed" --dir "$TMPDIR/bed" down || :
-        until_true 10 gone "$TMPDIR/bed"
+        until_true 60 gone "$TMPDIR/bed"
     done
 }
 
