@@ -12,9 +12,10 @@ out=$build/demo
 mkdir -p "$out"
 result=$out/countries.csv
 
-# The server says where it listens, and ends when this script does.
+# The server says where it listens, and ends with this script, which waits for its last word.
 coproc api { exec "$build/examples/demo_api" --port 0 --latency-ms 20 --until-eof; }
-trap 'kill "$api_PID" 2>/dev/null || true' EXIT
+server=$api_PID
+trap 'kill "$server" 2>/dev/null && wait "$server" || true' EXIT
 read -r -u "${api[0]}" line
 url=${line##* }
 
