@@ -493,8 +493,6 @@ void supervisor_tick(supervisor *s, uint64_t now_ns)
     s->now_ns = now_ns;
     if (s->exiting)
         return;
-    if (s->set_up && now_ns > s->next_heartbeat_ns) /* overslept: nobody listened, so it is no silence */
-        s->heard_ns = u64_min(s->heard_ns + (now_ns - s->next_heartbeat_ns), now_ns);
     if (now_ns - s->heard_ns >= s->timeout_ns) {
         rdd_error err;
         error_set(&err, RDD_E_LOST, "no sign of life from the driver for %g s",

@@ -388,7 +388,7 @@ void connection_tick(connection *c, uint64_t now_ns)
 {
     if (c->phase == FAILED)
         return;
-    if (c->phase == UP && now_ns > c->next_heartbeat_ns) /* overslept: nobody listened, so it is no silence */
+    if (c->phase == UP && now_ns > c->next_heartbeat_ns) /* overslept: nobody listened */
         c->heard_ns = u64_min(c->heard_ns + (now_ns - c->next_heartbeat_ns), now_ns);
     if (now_ns - c->heard_ns >= patience_of(c)) {
         rdd_error err;
