@@ -1,6 +1,7 @@
 /* mirror_api: a server that says what it was asked, for tests of api_call.
  *
- *   /mirror/…      what came: method, path as it was sent, body, and some headers
+ *   /mirror/…      what came: method, path as it was sent, body, and some headers; with ?more=N, N bytes
+ *                  of padding
  *   /fields/N      an object whose fields depend on N
  *   /flaky/N/KEY   503 N times for each KEY, then an answer, then 503 N times again, …
  *   /status/N      status N
@@ -77,6 +78,13 @@ static enum MHD_Result mirror(struct MHD_Connection *connection, const char *pat
         const char *value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, HEADERS[i]);
         if (value)
             cJSON_AddStringToObject(object, HEADERS[i], value);
+    }
+    const char *more = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "more");
+    char *padding = more ? calloc(1, strtoul(more, NULL, 10) + 1) : NULL;
+    if (padding) {
+        memset(padding, 'x', strtoul(more, NULL, 10));
+        cJSON_AddStringToObject(object, "padding", padding);
+        free(padding);
     }
     return send_object(connection, object);
 }
