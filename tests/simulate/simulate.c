@@ -260,8 +260,10 @@ static scheduler_conf random_conf(sim *s)
     conf.speculation_quantile = (uint32_t)sim_below(s, 1001);
     conf.speculation_multiplier = 1000 + (uint32_t)sim_below(s, 2000);
     conf.speculation_min_ns = sim_chance(s, 50) ? 0 : sim_about(s, 50 * NS_PER_MS);
-    if (!s->elastic)
+    if (!s->elastic) {
+        conf.executors_expected = s->plain || sim_chance(s, 30) ? 0 : 1 + (uint32_t)sim_below(s, NODES_MAX);
         return conf;
+    }
     conf.executors_max = 1 + (uint32_t)sim_below(s, NODES_MAX);
     conf.executors_min = (uint32_t)sim_below(s, conf.executors_max + 1);
     conf.executors_idle_ns = sim_about(s, 500 * NS_PER_MS);
