@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { LABEL_MAX = 600, LIST_MAX = 64, PATH_SIZE_MAX = 4096, SSH_PORT = 22 };
+enum { LABEL_MAX = 600, LIST_MAX = 64, PATH_SIZE_MAX = 4096, SSH_PORT = 22, JUMPS_MAX = 8 };
 
 /* One resolution. */
 typedef struct resolver {
@@ -370,19 +370,53 @@ static int set_identities(resolver *r, rdd_error *err)
     return 0;
 }
 
+/* -- Jump hosts -------------------------------------------------------------------------------- */
+
+/* What the configuration says of the first of a list of jump hosts. `h` outlives *ret. */
+static int ask_jump(resolver *r, const char *list, host *h, resolver *ret, rdd_error *err)
+{
+    const char *scheme = strncmp(list, "ssh://", strlen("ssh://")) ? "ssh://" : "";
+    *h = (host){ .name = arena_format(r->memory, "%s%.*s", scheme, (int)strcspn(list, ","), list) };
+    *ret = (resolver){ .h = h, .memory = r->memory, .home = r->home, .login = r->login,
+                       .t.config_file = r->t.config_file };
+    if (!h->name)
+        return error_set_memory(err, "resolving a jump host");
+    int code = ask_ssh(ret, err);
+    if (code == 0)
+        set_address(ret);
+    return code;
+}
+
+/* The first jump host has a way of its own, by its own configuration. Where that leads in a circle ssh
+ * would start itself again and again, until the machine is full of it. */
+static int check_jumps(resolver *r, rdd_error *err)
+{
+    const char *first = r->config.found && !r->t.proxy_command ? r->t.proxy_jump : NULL, *list = first;
+    host h;
+    for (unsigned i = 0; list; i++) {
+        if (i == JUMPS_MAX)
+            return error_set(err, RDD_E_USAGE,
+                             "ProxyJump of the ssh configuration leads from host to host, %d times and on, "
+                             "in a circle perhaps: see `ssh -G %.*s`; a jump host that is reached directly "
+                             "has ProxyJump none", JUMPS_MAX, (int)strcspn(first, ","), first);
+        resolver there;
+        int code = ask_jump(r, list, &h, &there, err);
+        if (code < 0)
+            return code;
+        list = there.t.proxy_command ? NULL : there.t.proxy_jump;
+    }
+    return 0;
+}
+
 /* One more beside those that a jump host has by its configuration: ssh would not look for its default ones
  * any more, so that all are named. */
 static int add_jump_identities(resolver *r, const char *jump, rdd_error *err)
 {
-    host h = { .name = arena_format(r->memory, "ssh://%s", jump) };
-    resolver there = { .h = &h, .memory = r->memory, .home = r->home, .login = r->login,
-                       .t.config_file = r->t.config_file };
-    if (!h.name)
-        return error_set_memory(err, "resolving a jump host");
-    int code = ask_ssh(&there, err);
+    host h;
+    resolver there;
+    int code = ask_jump(r, jump, &h, &there, err);
     if (code < 0)
         return code;
-    set_address(&there);
     for (size_t i = 0; i < there.config.count; i++)
         if (!strcmp(there.config.lines[i].key, "identityfile"))
             add_configured(&there, there.config.lines[i].value);
@@ -399,13 +433,11 @@ static int set_jump_identities(resolver *r, rdd_error *err)
         return 0;
     add(r, &r->t.jump_identities, expand_path(r, named)); /* it is there: set_identities() */
     while (*at) {
-        const char *end = strchrnul(at, ',');
-        const char *jump = arena_copy(r->memory, at, (size_t)(end - at));
-        int code = jump ? add_jump_identities(r, jump, err)
-                        : error_set_memory(err, "resolving a jump host");
+        int code = add_jump_identities(r, at, err);
         if (code < 0)
             return code;
-        at = *end ? end + 1 : end;
+        at += strcspn(at, ",");
+        at += *at != 0;
     }
     return 0;
 }
@@ -443,7 +475,9 @@ static int resolve(resolver *r, rdd_error *err)
     set_agent(r);
     set_policy(r);
     set_known_hosts(r);
-    code = set_identities(r, err);
+    code = check_jumps(r, err);
+    if (code == 0)
+        code = set_identities(r, err);
     if (code == 0)
         code = set_jump_identities(r, err);
     if (code < 0)

@@ -152,7 +152,7 @@ static void the_grammar_goes_before(void **state)
     test_file("mine", "x", 1);
     test_file("all", "x", 1);
     test_file("configured", "x", 1);
-    use_config("Host *\n User bob\n Port 2222\n HostName elsewhere\n ProxyJump j\n"
+    use_config("Host n1\n User bob\n Port 2222\n HostName elsewhere\n ProxyJump j\n"
                " IdentityFile @/configured\n"
                "Host p\n ProxyCommand x\n");
     char entry[PATH_MAX + 200];
@@ -222,6 +222,26 @@ static void settings_go_before(void **state)
 }
 
 /* What --conf says for all hosts is for those on the way, too; the keys that they have stay. */
+/* ssh itself would go on until the machine is full. */
+static void jump_hosts_in_a_circle(void **state)
+{
+    (void)state;
+    need_ssh();
+    use_config("Host n1\n ProxyJump u@a:22,x\n"
+               "Host a\n ProxyJump b\n"
+               "Host b\n ProxyJump a\n"
+               "Host n2\n ProxyJump c\n"
+               "Host c\n ProxyJump d,a\n"
+               "Host d\n ProxyCommand nc %h %p\n");
+    assert_failure("n1", "n1: ProxyJump of the ssh configuration leads from host to host, 8 times and on, in "
+                         "a circle perhaps: see `ssh -G u@a:22`; a jump host that is reached directly has "
+                         "ProxyJump none");
+    assert_string_equal(resolve("n2").proxy_jump, "c");
+    assert_failure("n3 jump=b", "n3: ProxyJump of the ssh configuration leads from host to host, 8 times and "
+                                "on, in a circle perhaps: see `ssh -G b`; a jump host that is reached "
+                                "directly has ProxyJump none");
+}
+
 static void settings_are_for_jump_hosts(void **state)
 {
     (void)state;
@@ -591,6 +611,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup(all_that_is_configured, fresh),
         cmocka_unit_test_setup(the_grammar_goes_before, fresh),
         cmocka_unit_test_setup(settings_go_before, fresh),
+        cmocka_unit_test_setup(jump_hosts_in_a_circle, fresh),
         cmocka_unit_test_setup(settings_are_for_jump_hosts, fresh),
         cmocka_unit_test_setup(agents, fresh),
         cmocka_unit_test_setup(session_types, fresh),
