@@ -354,7 +354,7 @@ transport_kind place_ssh_transport(void)
 
 static void note_choice(ssh_place *p)
 {
-    note(p, "reached %s", p->how);
+    note(p, "connecting %s", p->how);
 }
 
 /* The ssh program once is the ssh program again: libssh2's login would be refused again. */

@@ -57,10 +57,10 @@ case_kill_the_session()
     done
 }
 
-# reached N HOW: how often n3 was.
-reached()
+# tried N HOW: how often n3 was.
+tried()
 {
-    [ "$(grep -c "n3: reached $2" "$err")" -eq "$1" ] || { grep 'n3: reached' "$err"; return 1; }
+    [ "$(grep -c "n3: connecting $2" "$err")" -eq "$1" ] || { grep 'n3: connecting' "$err"; return 1; }
 }
 
 # libssh2 is refused once; after that the node is the ssh program's.
@@ -73,15 +73,15 @@ case_a_key_that_libssh2_cannot_use()
     begin_wait --verbose --conf ssh.identity="$PWD/rsa"
     on n3 pkill -KILL -f '^sshd: node'
     # The others could do its tasks before it is there again.
-    ! reached 1 'with the ssh program' || until_true 60 reached 2 'with the ssh program' >/dev/null
+    ! tried 1 'with the ssh program' || until_true 60 tried 2 'with the ssh program' >/dev/null
     go n1,n2,n3
     ends_with 0
     same calm "$out"
     on n3 mv /etc/ssh/before /etc/ssh/authorized_keys
     tidy_up
-    grep -q 'n3: reached with the ssh program' "$err" || skip "this libssh2 can use RSA keys"
-    reached 1 'with libssh2'
-    reached 2 'with the ssh program, as libssh2 did not get in: RSA keys need libssh2 1.11'
+    grep -q 'n3: connecting with the ssh program' "$err" || skip "this libssh2 can use RSA keys"
+    tried 1 'with libssh2'
+    tried 2 'with the ssh program, as libssh2 did not get in: RSA keys need libssh2 1.11'
 }
 
 # Silence is found by the missing heartbeats.

@@ -71,7 +71,7 @@ case_all_is_well()
     both 0 check n1,n2 n3
     # An idle node is left as it was: nothing runs on.
     until_true 60 no_node_process n1
-    after_each() { says "$err" "n1: reached with"; }
+    after_each() { says "$err" "n1: connecting with"; }
     both 0 check n1 --verbose
     down
 }
