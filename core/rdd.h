@@ -23,7 +23,8 @@
  * Errors. A function that fails records the first error in the context and returns NULL, zero or a
  * negative rdd_code. Every function accepts the NULL that a failed one returned and then does
  * nothing, so a program may check nothing at all: rdd_finish() prints the cause and gives the exit
- * status. rdd_take_error() is for programs that want to go on.
+ * status. rdd_take_error() is for programs that want to go on. A NULL where nothing has failed yet is an
+ * error of its own.
  *
  * Lifetimes.
  *   1. What an operator receives, or allocates through `task`, is valid until it returns; what it
@@ -36,7 +37,8 @@
  * Threads. A context and its RDDs may be used from several threads of the driver; each action
  * blocks only its own caller. rdd_init() and rdd_finish() are for one thread while no other uses the
  * context, and a process has one context at a time: settings and signals are the process's. Functions
- * that take a `task` are called only inside an operator, on its thread.
+ * that take a `task` are called only inside an operator, on its thread; contexts and RDDs are for the
+ * driver's own code, and an action in an operator fails its task.
  *
  * Blocking. Actions block until their job is done. Sources look at their files (and read "-" to its
  * end), transformations only write something down; neither waits for an executor.
@@ -824,6 +826,24 @@ RDD_PUBLIC rdd_row rdd_row_from_json(rdd_task *task, rdd_str json);
 
 /* The same without failing: false, and *ret_reason (may be NULL) says why. */
 RDD_PUBLIC bool rdd_row_try_json(rdd_task *task, rdd_str json, rdd_row *ret, rdd_str *ret_reason);
+
+/* A value of any described type from JSON text, as rdd_json_lines() reads it: objects fill structs by field
+ * name and arrays lists; what a struct has no field for is passed over, and a field that is not there is an
+ * error, but for an RDD_OPTIONAL and text. Fails the record when the text is no such value. */
+#define rdd_from_json(task, T, json)                           \
+    (__extension__({                                           \
+        T rdd_j_;                                              \
+        memset((void *)&rdd_j_, 0, sizeof rdd_j_);             \
+        (rdd_from_json)((task), RDD_TYPE(T), (json), &rdd_j_); \
+        rdd_j_;                                                \
+    }))
+RDD_PUBLIC bool (rdd_from_json)(rdd_task *task, const rdd_type *type, rdd_str json, void *ret);
+
+/* The same without failing: false, and *ret_reason (may be NULL) says why. */
+#define rdd_try_json(task, T, json, ret, ret_reason) \
+    (rdd_try_json)((task), RDD_TYPE(T), (json), RDD_PASTE2_(rdd_into_, T)(ret), (ret_reason))
+RDD_PUBLIC bool (rdd_try_json)(rdd_task *task, const rdd_type *type, rdd_str json, void *ret,
+                               rdd_str *ret_reason);
 
 /* An element of any described type as JSON text. */
 #define rdd_to_json(task, T, value) \

@@ -59,4 +59,7 @@ size_t values_outside_size(const rdd_type *t, const void *items, size_t count);
 /* A number of any kind as a double; the type is a number. */
 double value_to_double(const rdd_type *t, const void *value);
 
+/* Whether what the value points to lies in [low, high); of lists, the items and the first one's. */
+bool value_lies_in(const rdd_type *t, const void *value, const void *low, const void *high);
+
 #endif

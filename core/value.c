@@ -337,3 +337,31 @@ double value_to_double(const rdd_type *t, const void *value)
     default: return 0;
     }
 }
+
+/* ---- where it lies ------------------------------------------------------------------------- */
+
+static bool lies_in(const void *at, const void *low, const void *high)
+{
+    return (uintptr_t)at >= (uintptr_t)low && (uintptr_t)at < (uintptr_t)high;
+}
+
+bool value_lies_in(const rdd_type *t, const void *value, const void *low, const void *high)
+{
+    switch (t->kind) {
+    case RDD_KIND_STR:
+    case RDD_KIND_BYTES: return lies_in(load_text(value).data, low, high);
+    case RDD_KIND_LIST: {
+        any_list list = load_list(value);
+        return list.count &&
+               (lies_in(list.items, low, high) || value_lies_in(t->item, list.items, low, high));
+    }
+    case RDD_KIND_OPTIONAL:
+        return load_bool(value) && value_lies_in(t->fields[0].type, option_value(t, value), low, high);
+    case RDD_KIND_STRUCT:
+        for (uint32_t i = 0; i < t->field_count; i++)
+            if (value_lies_in(t->fields[i].type, (const char *)value + t->fields[i].offset, low, high))
+                return true;
+        return false;
+    default: return false;
+    }
+}

@@ -42,6 +42,7 @@ struct concurrent_iterator {
     int64_t partition;
     const plan_node *node;
     const rdd_type *in_type;
+    bool flat; /* what the operator makes has no pointers */
     iterator *chain;
     view pending;
     bool ended;
@@ -145,6 +146,8 @@ static void cell_body(void *arg)
         ((flat_map_code)op->code)(&c->task.base, env, in, 1, &c->emitter);
         c->count = c->emitter.count;
     }
+    if (c->count && !self->flat)
+        op_task_check_frame(&c->task, op->out, emits(self->node->kind) ? c->emitter.items : c->out);
     c->done = true;
     self->in_flight--;
     cell_weigh(c);
@@ -340,5 +343,6 @@ iterator *open_concurrent(const opening *o)
     self->partition = o->partition;
     self->node = o->node;
     self->in_type = o->run->plan->nodes[o->node->parents[0]].type;
+    self->flat = !o->node->op->out || type_is_flat(o->node->op->out);
     return &self->base;
 }

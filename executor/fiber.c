@@ -11,6 +11,7 @@
 
 #include "fiber_context.h"
 
+#include <pthread.h>
 #include <errno.h>
 #include <sys/mman.h>
 
@@ -253,6 +254,25 @@ bool fiber_guards(const void *address)
         return false;
     uintptr_t at = (uintptr_t)address, bottom = (uintptr_t)f->bottom;
     return at >= bottom - FIBER_GUARD_SIZE && at < bottom;
+}
+
+static const void *thread_stack_end(void)
+{
+    static _Thread_local const void *end;
+    pthread_attr_t how;
+    size_t size;
+    void *lowest;
+    if (!end && !pthread_getattr_np(pthread_self(), &how)) {
+        if (!pthread_attr_getstack(&how, &lowest, &size))
+            end = lowest;
+        pthread_attr_destroy(&how);
+    }
+    return end ? end : (const void *)UINTPTR_MAX; /* not known: nothing is above it */
+}
+
+const void *fiber_stack_end(void)
+{
+    return running ? running->bottom : thread_stack_end();
 }
 
 void fiber_pool_release(fiber_pool *pool)

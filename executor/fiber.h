@@ -60,6 +60,9 @@ void fiber_set_tag(fiber *f, void *tag);
  * Async-signal-safe. */
 bool fiber_guards(const void *address);
 
+/* The lowest address of the stack that the caller runs on, the thread's or a fiber's. */
+const void *fiber_stack_end(void);
+
 /* Gives all stacks back. No fiber of the pool is alive. */
 void fiber_pool_release(fiber_pool *pool);
 

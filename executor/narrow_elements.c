@@ -29,6 +29,7 @@ struct elements_iterator {
     iterator *input;
     view pending;        /* input that was not taken yet */
     pace pace;
+    bool flat;           /* what it gives has no pointers */
     void *out;           /* a batch of node->type */
     void *results;       /* of op->out, for keyed forms, before they are paired */
     void *values;        /* of op->in: the values of pairs, side by side */
@@ -209,6 +210,8 @@ static int elements_next(iterator *it, view *ret)
         view out;
         size_t taken = step(self, in, &out);
         pace_end(&self->pace, taken);
+        if (!self->flat && out.count)
+            op_task_check_frame(&self->task, self->node->type, out.items);
         if (UNLIKELY(self->task.base.rdd_stop_ || it->run->code)) {
             const char *last = (const char *)in.items + (taken ? taken - 1 : 0) * self->in_type->size;
             if (!op_task_resume(&self->task, self->in_type, last, taken ? taken - 1 : 0))
@@ -238,6 +241,7 @@ iterator *open_elements(const opening *o)
     self->index = o->index;
     self->node = o->node;
     self->in_type = o->run->plan->nodes[o->node->parents[0]].type;
+    self->flat = type_is_flat(o->node->type);
     op_task_init(&self->task, o->run, o->node, o->node->op, &self->scratch, &self->scratch);
     self->task.partition = o->partition;
     return &self->base;

@@ -1,7 +1,9 @@
 #include "run.h"
 
 #include "emitter.h"
+#include "fiber.h"
 #include "json.h"
+#include "type.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -155,6 +157,15 @@ void rdd_fail(rdd_task *task, const char *format, ...)
     va_start(args, format);
     fail_with(of(task), RDD_E_USER, format, args);
     va_end(args);
+}
+
+void op_task_check_frame(op_task *t, const rdd_type *type, const void *first)
+{
+    const void *here = __builtin_frame_address(0); /* frames that were called before this one are below */
+    if (UNLIKELY(value_lies_in(type, first, fiber_stack_end(), here)))
+        op_task_fail(t, RDD_E_USAGE,
+                     "what it gives lies in a local array, which is gone when it returns: use rdd_format(), "
+                     "or memory of rdd_alloc()");
 }
 
 /* What earlier records of the batch hold, BATCH_BYTES at most, is not this one's. */
@@ -322,12 +333,13 @@ rdd_row rdd_row_concat(rdd_task *task, rdd_row a, rdd_row b)
     return (rdd_row){ a.count + b.count, cells };
 }
 
-bool rdd_row_try_json(rdd_task *task, rdd_str json, rdd_row *ret, rdd_str *ret_reason)
+bool(rdd_try_json)(rdd_task *task, const rdd_type *type, rdd_str json, void *ret, rdd_str *ret_reason)
 {
     op_task *t = of(task);
     rdd_error err;
-    int code = op_task_spent(t) ? error_set(&err, RDD_E_LIMIT, "the task has failed")
-                                : json_parse_row(json, t->scratch, ret, &err);
+    int code = op_task_spent(t)      ? error_set(&err, RDD_E_LIMIT, "the task has failed")
+               : type_is_row(type) ? json_parse_row(json, t->scratch, ret, &err)
+                                     : json_parse(type, json, t->scratch, ret, &err);
     if (code == 0)
         op_task_grown(t, t->scratch);
     if (code == RDD_E_MEMORY)
@@ -337,12 +349,25 @@ bool rdd_row_try_json(rdd_task *task, rdd_str json, rdd_row *ret, rdd_str *ret_r
     return code == 0;
 }
 
+bool(rdd_from_json)(rdd_task *task, const rdd_type *type, rdd_str json, void *ret)
+{
+    rdd_str reason;
+    if ((rdd_try_json)(task, type, json, ret, &reason))
+        return true;
+    rdd_fail(task, "%.*s", (int)size_min(reason.size, 400), reason.data);
+    memset(ret, 0, type->size);
+    return false;
+}
+
+bool rdd_row_try_json(rdd_task *task, rdd_str json, rdd_row *ret, rdd_str *ret_reason)
+{
+    return (rdd_try_json)(task, RDD_TYPE(rdd_row), json, ret, ret_reason);
+}
+
 rdd_row rdd_row_from_json(rdd_task *task, rdd_str json)
 {
     rdd_row row = { 0, NULL };
-    rdd_str reason;
-    if (!rdd_row_try_json(task, json, &row, &reason))
-        rdd_fail(task, "%.*s", (int)size_min(reason.size, 400), reason.data);
+    (rdd_from_json)(task, RDD_TYPE(rdd_row), json, &row);
     return row;
 }
 

@@ -109,6 +109,10 @@ bool op_task_resume(op_task *t, const rdd_type *type, const void *item, size_t i
 /* What rdd_fail() does, with another code than RDD_E_USER. */
 void op_task_fail(op_task *t, rdd_code code, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/* After an operator that is not one of whole partitions has returned: fails when the first of what it gave
+ * lies in its own frame, which is gone. */
+void op_task_check_frame(op_task *t, const rdd_type *type, const void *first);
+
 /* For op_task_grown(): the batch ends with this record, or a partition operator's view with its
  * element; past the budget the task has failed. */
 void op_task_filled(op_task *t);

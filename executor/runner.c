@@ -12,6 +12,18 @@
 #include <malloc.h>
 #include <pthread.h>
 
+static _Thread_local run *running;
+
+bool runner_refuses(const char *call, const char *site)
+{
+    if (!running)
+        return false;
+    run_fail(running, RDD_E_USAGE,
+             "%s (%s) was called in an operator: RDDs are the driver's; collect before, and hand the result "
+             "over with RDD_WITH", call, site ? site : "?");
+    return true;
+}
+
 /* Opens and drains the chain; the result is in r->result. */
 static void run_task(runner *r, run *t)
 {
@@ -140,8 +152,10 @@ void runner_run(runner *r, const plan *p, const task_spec *task, outcome *ret)
     atomic_store_explicit(&s->busy, 1, memory_order_release);
     set_current(r, &task->id);
     read_payloads(&t, task->payload);
+    running = &t;
     if (!t.code)
         run_task(r, &t);
+    running = NULL;
     set_current(r, NULL);
     journal_release(&t);
     finish(r, &t, ret);

@@ -21,7 +21,7 @@ int action_fail(rdd_context *ctx, rdd_code code, const char *call, const char *s
 
 bool action_begin(rdd *r, const rdd_type *type, const char *call, const char *site)
 {
-    if (!r)
+    if (!context_there(r, call, site))
         return false;
     if (!type || type_equal(r->type, type))
         return true;

@@ -160,7 +160,7 @@ int(rdd_first)(rdd *r, const rdd_type *type, void *ret, rdd_options options)
 bool(rdd_is_empty)(rdd *r, rdd_options options)
 {
     rdd_error err;
-    if (!r)
+    if (!context_there(r, "rdd_is_empty", options.site_))
         return true;
     CLEANUP(taking_release) taking t = { .type = r->type };
     if (take_rounds(r, &t, 1, &options, &err) < 0)
@@ -464,7 +464,7 @@ const void *(rdd_count_by_value)(rdd *r, const rdd_type *pair, size_t *ret_count
                                  rdd_options options)
 {
     *ret_count = 0;
-    if (!r)
+    if (!context_there(r, "rdd_count_by_value", options.site_))
         return NULL;
     if (!type_is_pair(pair) || !type_equal(pair->fields[0].type, r->type) ||
         !type_equal(pair->fields[1].type, RDD_TYPE(int64_t))) {

@@ -124,8 +124,8 @@ static int tree_level(rdd *r, const folding *f, const void *values, size_t count
 
 static int fold_job(rdd *r, const folding *f, const rdd_options *o, void *ret)
 {
-    if (!r)
-        return RDD_E_USAGE; /* the context knows why it is NULL */
+    if (!context_there(r, f->call, o->site_))
+        return RDD_E_USAGE;
     action act = { .kind = f->kind, .op = f->op, .type = f->type };
     int code = check_folding(r, f, o, &act);
     CLEANUP(job_results_release) job_results parts = { 0 };

@@ -17,14 +17,15 @@ static int run_effects(rdd *r, const action *act, const rdd_options *options)
 int(rdd_foreach)(rdd *r, rdd_foreach_op op, rdd_operator_options options)
 {
     action act = { .kind = ACTION_FOREACH };
-    rdd *node = r ? foreach_node(r, op, &options) : NULL;
+    rdd *node = context_there(r, "rdd_foreach", options.site_) ? foreach_node(r, op, &options) : NULL;
     return node ? run_effects(node, &act, &(rdd_options){ options.site_, options.name }) : RDD_E_USAGE;
 }
 
 int(rdd_foreach_partition)(rdd *r, rdd_foreach_partition_op op, rdd_partitions_options options)
 {
     action act = { .kind = ACTION_FOREACH_PARTITION, .op = op.op, .http = options.http };
-    if (!r || !bind_operator(r->ctx, "rdd_foreach_partition", options.site_, op.op, op.env, &act.env) ||
+    if (!context_there(r, "rdd_foreach_partition", options.site_) ||
+        !bind_operator(r->ctx, "rdd_foreach_partition", options.site_, op.op, op.env, &act.env) ||
         !action_begin(r, op.op->in, "rdd_foreach_partition", options.site_))
         return RDD_E_USAGE;
     return run_effects(r, &act, &(rdd_options){ options.site_, options.name });

@@ -14,7 +14,7 @@ int64_t(rdd_count)(rdd *r, rdd_options options)
     action act = { .kind = ACTION_COUNT };
     job_results parts;
     int64_t count = 0;
-    if (!r || action_run(r, &act, &options, &parts) < 0)
+    if (!context_there(r, "rdd_count", options.site_) || action_run(r, &act, &options, &parts) < 0)
         return 0;
     for (size_t i = 0; i < parts.count; i++) {
         rdd_str bytes = job_part_bytes(&parts.parts[i]);
@@ -27,7 +27,7 @@ int64_t(rdd_count)(rdd *r, rdd_options options)
 
 static bool must_be_numbers(rdd *r, const char *call, const char *site)
 {
-    if (!r)
+    if (!context_there(r, call, site))
         return false;
     if (type_is_number(r->type))
         return true;

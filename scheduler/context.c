@@ -10,6 +10,7 @@
 #include "input_paths.h"
 #include "interrupt.h"
 #include "registry.h"
+#include "runner.h"
 #include "sources.h"
 
 #include <execinfo.h>
@@ -53,6 +54,7 @@ static void hear_of_children(void)
 
 /* Settings, signals and crash reports belong to the process: there is one context at a time. */
 static atomic_bool alive;
+static _Atomic(rdd_context *) current; /* the one that is in use */
 
 static rdd_context *context_new(const char *program, rdd_error *err)
 {
@@ -77,6 +79,21 @@ static int open_task_files(rdd_context *ctx, rdd_error *err)
 {
     ctx->task_files = bundle_free(ctx->task_files);
     return bundle_of_paths(&ctx->task_files, conf_text("files"), err);
+}
+
+static pid_t begun_by;
+
+/* At the end of a program that did not call rdd_finish(), which would have said it. */
+static void say_unfinished(void)
+{
+    rdd_context *ctx = atomic_load(&current);
+    if (!ctx || getpid() != begun_by)
+        return;
+    pthread_mutex_lock(&ctx->mutex);
+    if (ctx->has_error)
+        fprintf(stderr, "%s: %s; the program ends without rdd_finish(), so its status does not tell\n",
+                ctx->program, ctx->error.message);
+    pthread_mutex_unlock(&ctx->mutex);
 }
 
 rdd_context *rdd_init(int *argc, char **argv)
@@ -107,6 +124,11 @@ rdd_context *rdd_init(int *argc, char **argv)
     if (options_parse(ctx, argc && argv ? argc : &none, argv, &err) < 0 ||
         open_task_files(ctx, &err) < 0)
         give_up(program, &err);
+    atomic_store(&current, ctx);
+    begun_by = getpid();
+    static atomic_bool told;
+    if (!atomic_exchange(&told, true))
+        atexit(say_unfinished);
     return ctx;
 }
 
@@ -163,6 +185,10 @@ int rdd_finish(rdd_context *ctx)
         fprintf(stderr, "rdd: rdd_finish: there is no context; a program begins with rdd_init()\n");
         return 1;
     }
+    if (ctx != atomic_load(&current)) {
+        fprintf(stderr, "rdd: rdd_finish: the context has ended already\n");
+        return 1;
+    }
     rdd_error err;
     local_iterators_close(ctx);
     interrupt_end(ctx);
@@ -180,6 +206,7 @@ int rdd_finish(rdd_context *ctx)
         if (!status)
             status = ctx->error.code == RDD_E_USAGE || ctx->error.code == RDD_E_TYPE ? 2 : 1;
     }
+    atomic_store(&current, NULL);
     context_free(ctx);
     return status;
 }
@@ -194,7 +221,7 @@ static void keep_error(rdd_context *ctx, const rdd_error *err, int status)
     if (!ctx->has_error) {
         ctx->error = *err;
         ctx->status = status;
-        ctx->has_error = true;
+        ctx->has_error = ctx->has_failed = true;
     }
     pthread_mutex_unlock(&ctx->mutex);
 }
@@ -203,6 +230,21 @@ int context_fail(rdd_context *ctx, const rdd_error *err)
 {
     keep_error(ctx, err, 0);
     return err->code;
+}
+
+bool context_there(const void *it, const char *call, const char *site)
+{
+    if (it || runner_refuses(call, site))
+        return it;
+    rdd_context *ctx = atomic_load(&current);
+    rdd_error err;
+    error_set(&err, RDD_E_USAGE, "%s (%s): the RDD or context is NULL%s", call, site ? site : "?",
+              ctx ? "" : ", and there is no context: a program begins with rdd_init()");
+    if (!ctx)
+        fprintf(stderr, "rdd: %s\n", err.message);
+    else if (!ctx->has_failed)
+        context_fail(ctx, &err);
+    return false;
 }
 
 bool rdd_take_error(rdd_context *ctx, rdd_error *ret)

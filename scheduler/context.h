@@ -58,6 +58,7 @@ struct rdd_context {
     kept_result *results;
     rdd_error error;
     bool has_error;
+    atomic_bool has_failed; /* ever, also when the error was taken */
     int status;          /* of rdd_report, if the error is one of those; otherwise 0 */
     named_count *counts; /* by name */
     struct driver *driver; /* made at the first action */
@@ -99,6 +100,10 @@ void local_iterators_close(rdd_context *ctx);
 
 /* A new node, all zeros but ctx, id, kind, type and site; in the context's memory. NULL and the
  * error is in the context. */
+/* False for a NULL context or RDD. It is an error, unless one is known that it may come from; in an operator,
+ * where all are NULL on an executor, its task's. */
+bool context_there(const void *it, const char *call, const char *site);
+
 rdd *context_node(rdd_context *ctx, node_kind kind, const rdd_type *type, const char *site,
                   const char *name);
 

@@ -180,8 +180,8 @@ static int save_counted(rdd *r, action_kind kind, const char *path,
 
 static int save(rdd *r, action_kind kind, const char *path, const rdd_save_csv_options *options)
 {
-    if (!r)
-        return RDD_E_USAGE; /* the context knows why it is NULL */
+    if (!context_there(r, action_name(kind), options->site_))
+        return RDD_E_USAGE;
     rdd_context *ctx = r->ctx;
     atomic_fetch_add(&ctx->saves, 1);
     int code = save_counted(r, kind, path, options);

@@ -33,7 +33,7 @@ static int64_t partitions_for(uint64_t size, uint64_t small, uint64_t large)
 
 rdd *(rdd_range)(rdd_context *ctx, int64_t first, int64_t last, rdd_range_options options)
 {
-    if (!ctx)
+    if (!context_there(ctx, "rdd_range", options.site_))
         return NULL;
     int64_t step = options.step ? options.step : 1;
     unsigned __int128 distance = 0, stride = 0;
@@ -87,7 +87,7 @@ static bool set_preferred(rdd *r, const rdd_source_options *o)
 rdd *(rdd_parallelize)(rdd_context *ctx, const rdd_type *type, const void *items, size_t count,
                        rdd_source_options options)
 {
-    if (!ctx)
+    if (!context_there(ctx, "rdd_parallelize", options.site_))
         return NULL;
     rdd_error err;
     if (type_check(type, &err) < 0)
@@ -129,7 +129,9 @@ rdd *(rdd_parallelize)(rdd_context *ctx, const rdd_type *type, const void *items
 
 rdd *(rdd_empty)(rdd_context *ctx, const rdd_type *type, rdd_options options)
 {
-    return ctx ? context_node(ctx, NODE_EMPTY, type, options.site_, options.name) : NULL;
+    return context_there(ctx, "rdd_empty", options.site_)
+               ? context_node(ctx, NODE_EMPTY, type, options.site_, options.name)
+               : NULL;
 }
 
 /* ---- files ---------------------------------------------------------------------------------- */
@@ -293,6 +295,8 @@ static int fill_files(rdd *r, const file_source *source, rdd_error *err)
 static rdd *file_node(rdd_context *ctx, node_kind kind, const rdd_type *type, const char *site,
                       const char *name, const file_source *source)
 {
+    if (!context_there(ctx, source->call, site))
+        return NULL;
     rdd *r = context_node(ctx, kind, type, site, name);
     rdd_error err;
     if (!r)
@@ -315,31 +319,27 @@ static file_source source_of(const char *call, const char *path, const rdd_files
 rdd *(rdd_text_file)(rdd_context *ctx, const char *path, rdd_files_options options)
 {
     file_source source = source_of("rdd_text_file", path, &options);
-    return ctx ? file_node(ctx, NODE_TEXT, RDD_TYPE(rdd_str), options.site_, options.name, &source)
-               : NULL;
+    return file_node(ctx, NODE_TEXT, RDD_TYPE(rdd_str), options.site_, options.name, &source);
 }
 
 rdd *(rdd_whole_text_files)(rdd_context *ctx, const char *path, rdd_files_options options)
 {
     file_source source = source_of("rdd_whole_text_files", path, &options);
     source.whole = true;
-    return ctx ? file_node(ctx, NODE_WHOLE_TEXT, RDD_TYPE(rdd_text_of_file), options.site_,
-                           options.name, &source)
-               : NULL;
+    return file_node(ctx, NODE_WHOLE_TEXT, RDD_TYPE(rdd_text_of_file), options.site_, options.name,
+                     &source);
 }
 
 rdd *(rdd_binary_files)(rdd_context *ctx, const char *path, rdd_files_options options)
 {
     file_source source = source_of("rdd_binary_files", path, &options);
     source.whole = true;
-    return ctx ? file_node(ctx, NODE_BINARY, RDD_TYPE(rdd_bytes_of_file), options.site_, options.name,
-                           &source)
-               : NULL;
+    return file_node(ctx, NODE_BINARY, RDD_TYPE(rdd_bytes_of_file), options.site_, options.name, &source);
 }
 
 rdd *(rdd_binary_records)(rdd_context *ctx, const char *path, size_t size, rdd_files_options options)
 {
-    if (!ctx)
+    if (!context_there(ctx, "rdd_binary_records", options.site_))
         return NULL;
     if (!size || size > (size_t)conf_int("task.budget"))
         return lineage_error(ctx, RDD_E_USAGE, "rdd_binary_records", options.site_,
@@ -369,7 +369,8 @@ static bool check_item(rdd_context *ctx, const char *call, const char *site, con
 rdd *(rdd_json_lines)(rdd_context *ctx, const char *path, rdd_json_options options)
 {
     const rdd_type *type = options.item ? options.item : RDD_TYPE(rdd_row);
-    if (!ctx || !check_item(ctx, "rdd_json_lines", options.site_, type))
+    if (!context_there(ctx, "rdd_json_lines", options.site_) ||
+        !check_item(ctx, "rdd_json_lines", options.site_, type))
         return NULL;
     file_source source = { .call = "rdd_json_lines",
                            .path = path,
@@ -500,7 +501,7 @@ rdd *(rdd_csv)(rdd_context *ctx, const char *path, rdd_csv_options options)
 {
     const rdd_type *type = options.item ? options.item : RDD_TYPE(rdd_row);
     rdd_error err;
-    if (!ctx || !check_item(ctx, "rdd_csv", options.site_, type))
+    if (!context_there(ctx, "rdd_csv", options.site_) || !check_item(ctx, "rdd_csv", options.site_, type))
         return NULL;
     csv_dialect dialect = { options.delimiter, options.quote };
     int ragged = ragged_mode(options.ragged ? options.ragged : conf_text("csv.ragged"));

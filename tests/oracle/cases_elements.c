@@ -413,6 +413,43 @@ static void row_by_json_model(maker *m, const void *env, const void *in, void *o
     *(rdd_row *)out = *(const rdd_row *)in;
 }
 
+/* Values of any type, too; and text that is no such value stops nothing when it is only tried. */
+RDD_STRUCT(order, (int64_t, id), (words, tags), (maybe_int, stock), (point, where));
+RDD_LIST(orders, order);
+
+RDD_MAP(order_by_json, order, o, order)
+{
+    order others[] = { o, o };
+    orders all = rdd_from_json(task, orders, rdd_to_json(task, orders, ((orders){ 2, others })));
+    rdd_str reason = { 0, NULL };
+    order broken;
+    bool read = rdd_try_json(task, order, RDD_STR("{\"id\": 1.5}"), &broken, &reason);
+    if (all.count != 2 || read || !reason.size)
+        rdd_fail(task, "%zu %d %zu", all.count, read, reason.size);
+    return all.items[1];
+}
+
+static void order_by_json_model(maker *m, const void *env, const void *in, void *out)
+{
+    (void)m, (void)env;
+    *(order *)out = *(const order *)in;
+}
+
+CASE(values_by_json)
+{
+    size_t count = random_count();
+    order *items = oracle_alloc((count + 1) * sizeof *items);
+    for (size_t i = 0; i < count; i++) {
+        size_t size = (size_t)draw_below(4);
+        rdd_str *tags = oracle_alloc((size + 1) * sizeof *tags);
+        for (size_t k = 0; k < size; k++)
+            tags[k] = random_word();
+        items[i] = (order){ (int64_t)draw(), { size, tags }, { draw_below(2), 0 }, { 0.5f, -1e300 } };
+        items[i].stock.value = items[i].stock.has ? (int32_t)draw_below(1000) - 500 : 0;
+    }
+    say_collect(dual_map(dual_items(order, items, count), order_by_json));
+}
+
 CASE(rows)
 {
     size_t count = random_count();

@@ -44,6 +44,11 @@ RDD_MAP(bad_map, int64_t, x, int64_t)
     return x;
 }
 
+RDD_MAP(bad_json, int64_t, x, int64_t)
+{
+    return rdd_from_json(task, int64_t, x == BAD ? RDD_STR("true") : RDD_STR("1"));
+}
+
 RDD_FILTER(bad_filter, int64_t, x)
 {
     if (x == BAD)
@@ -139,6 +144,8 @@ CASE(record_fails)
     rdd *r = numbers();
     rdd_count(rdd_map(r, bad_map));
     say_failed(bad_map.op, "777 of all", "777");
+    rdd_count(rdd_map(r, bad_json));
+    say_failed(bad_json.op, "JSON: a number is expected at byte 0, found \"true\"", "777");
     rdd_count(rdd_filter(r, bad_filter));
     say_failed(bad_filter.op, "no", "777");
     rdd_count(rdd_flat_map(r, bad_flat_map));
@@ -359,10 +366,13 @@ CASE_ONCE(null_refused)
     EXPECT("save_csv (%s): .first_columns[1] is NULL", site);
 }
 
-/* Nothing is done on NULL, and no error comes of it: the first one stays the only one. */
+/* Nothing is done on NULL, and no error comes of it: the one that it came from stays the only one. */
 CASE_ONCE(null_goes_through)
 {
-    rdd *r = NULL;
+    rdd *r = rdd_coalesce(rdd_range(oracle.ctx, 0, 1), 0);
+    say("null %d", !r);
+    if (!is_model())
+        rdd_take_error(oracle.ctx, NULL);
     size_t count = 7;
     double edges[] = { 0, 1 };
     rdd *parts[2] = { NULL, NULL };

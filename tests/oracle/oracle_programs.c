@@ -143,5 +143,7 @@ int main(int argc, char **argv)
     oracle.ctx = chosen.model ? NULL : ctx;
     run_chosen(&chosen);
     remove_all();
+    if (chosen.model) /* where no RDD is: calls on NULL are no mistake */
+        rdd_take_error(ctx, NULL);
     return rdd_finish(ctx);
 }
