@@ -46,6 +46,10 @@
 #ifndef RDD_H
 #define RDD_H
 
+#if defined(__cplusplus)
+#pragma GCC system_header /* or g++ -Wextra warns of each option that a call leaves out */
+#endif
+
 #ifndef __cplusplus
 #include <stdbool.h>
 #endif

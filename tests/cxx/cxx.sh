@@ -11,18 +11,19 @@ dir=$(mktemp -d) || exit 2
 trap 'rm -rf "$dir"' EXIT
 libs=$(sed -n 's/^libs = //p' build.ninja | head -n 1)
 
-# Options that go by position leave members out, which is what this warning is about.
-warnings='-Wall -Wextra -Wconversion -Wno-missing-field-initializers -Werror'
+warnings='-Wall -Wextra -Wconversion -Werror'
 
 # try COMPILER STANDARD
 try()
 {
-    local name=cxx/$1-$2 program=$dir/$1-$2 master output
+    local name=cxx/$1-$2 program=$dir/$1-$2 master output quiet=
+    # Options that go by position leave members out, and clang tells of that in any header's macros.
+    [[ $1-$2 == clang++-c++1* ]] && quiet=-Wno-missing-field-initializers
     if ! command -v "$1" >/dev/null; then
         echo "skip $name there is no $1"
         return
     fi
-    if ! output=$("$1" "-std=$2" $warnings -O1 -pthread -isystem core \
+    if ! output=$("$1" "-std=$2" $warnings $quiet -O1 -pthread -Icore \
         tests/cxx/driver.cc "$build/librdd.a" -o "$program" -rdynamic -Wl,--build-id $libs 2>&1); then
         echo "$output" | head -n 30
         echo "not ok $name"
