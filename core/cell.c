@@ -37,7 +37,8 @@ static int no_value_of(const char *what, rdd_str text, rdd_error *err)
     CLEANUP(buf_release) buf shown = { 0 };
     json_show(RDD_TYPE(rdd_str), text.data ? &text : &RDD_STR(""), 60, &shown);
     const char *found = buf_terminate(&shown);
-    return error_set(err, RDD_E_INPUT, "%s is no %s", found ? found : "the text", what);
+    return error_set(err, RDD_E_INPUT, "%s is no %s%s", found ? found : "the text", what,
+                     trim(text).size ? "" : JSON_HINT_OPTIONAL);
 }
 
 static int parse_bytes(rdd_str text, arena *a, rdd_bytes *ret, rdd_error *err)

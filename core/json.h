@@ -17,6 +17,9 @@
 
 enum { JSON_DEPTH_MAX = 64 };
 
+/* Behind what says that a value is missing. */
+#define JSON_HINT_OPTIONAL "; make it an RDD_OPTIONAL if it may be missing"
+
 /* Text that nests deeper than JSON_DEPTH_MAX must never reach cJSON (its recursion eats the stack
  * of a fiber). True when it is shallow enough; strings are skipped properly. */
 bool json_depth_ok(rdd_str text);

@@ -140,12 +140,19 @@ static bool read_row(json_scan *s, rdd_row *ret)
     return true;
 }
 
+static int fail_json(json_scan *s)
+{
+    if (s->code == RDD_E_INPUT)
+        error_prefix(s->err, "JSON: ");
+    return s->code;
+}
+
 int json_parse_row(rdd_str text, arena *a, rdd_row *ret, rdd_error *err)
 {
     json_scan s = json_scan_begin(text, a, err);
     rdd_row row;
     if (!read_row(&s, &row) || !json_finish(&s))
-        return s.code;
+        return fail_json(&s);
     *ret = row;
     return 0;
 }
@@ -212,13 +219,34 @@ static uint32_t find_field(const rdd_type *t, rdd_str name, uint32_t due)
     return t->field_count;
 }
 
+/* After a failure: which field the value is of, the innermost one. `value` is where it begins. */
+static bool fail_field(json_scan *s, const rdd_type *t, const rdd_field *f, const char *value)
+{
+    if (s->placed || s->code != RDD_E_INPUT || !s->err)
+        return false;
+    s->placed = true;
+    s->at = value;
+    error_set(s->err, s->code, "field \"%s\" of %s: %s%s", f->name, t->name, s->err->message,
+              json_word(s, "null") ? JSON_HINT_OPTIONAL : "");
+    return false;
+}
+
+static bool fail_missing(json_scan *s, const rdd_type *t, const rdd_field *f)
+{
+    json_fail(s, "the field \"%s\" of %s is missing", f->name, t->name);
+    if (s->err)
+        error_set(s->err, s->code, "%s%s", s->err->message, JSON_HINT_OPTIONAL);
+    s->placed = true;
+    return false;
+}
+
 static bool check_missing(json_scan *s, const rdd_type *t, const uint64_t *seen)
 {
     for (uint32_t i = 0; i < t->field_count; i++) {
         rdd_kind kind = t->fields[i].type->kind;
         if (!(seen[i / 64] >> i % 64 & 1) && kind != RDD_KIND_OPTIONAL && kind != RDD_KIND_STR &&
             kind != RDD_KIND_BYTES)
-            return json_fail(s, "the field \"%s\" of %s is missing", t->fields[i].name, t->name);
+            return fail_missing(s, t, &t->fields[i]);
     }
     return true;
 }
@@ -247,8 +275,9 @@ static bool read_struct(json_scan *s, const rdd_type *t, char *ret)
             continue;
         }
         const rdd_field *f = &t->fields[at];
+        const char *value = s->at;
         if (!read_value(s, f->type, ret + f->offset))
-            return false;
+            return fail_field(s, t, f, value);
         seen[at / 64] |= (uint64_t)1 << at % 64;
         due = at + 1;
     } while (json_more(s, '}'));
@@ -325,5 +354,5 @@ int json_parse(const rdd_type *t, rdd_str text, arena *a, void *ret, rdd_error *
         json_fail_memory(&s);
     else if (read_value(&s, t, value) && json_finish(&s))
         memcpy(ret, value, t->size);
-    return s.code;
+    return fail_json(&s);
 }

@@ -24,6 +24,17 @@ json_scan json_scan_begin(rdd_str text, arena *a, rdd_error *err)
     return (json_scan){ .from = text.data, .at = at, .end = end, .a = a, .err = err };
 }
 
+/* The text of a JSON string, which may be cut: without quotes, and only control characters escaped. */
+static const char *unquote(char *text)
+{
+    const char *from = text + 1;
+    char *to = text;
+    for (; *from && *from != '"'; *to++ = *from++)
+        from += *from == '\\' && (from[1] < 'a' || from[1] > 'z');
+    *to = 0;
+    return text;
+}
+
 bool json_fail(json_scan *s, const char *format, ...)
 {
     char what[256];
@@ -35,10 +46,10 @@ bool json_fail(json_scan *s, const char *format, ...)
     rdd_str rest = { (size_t)(s->end - s->at), s->at };
     if (rest.size)
         json_show(RDD_TYPE(rdd_str), &rest, 24, &found);
-    buf_terminate(&found);
-    s->code = error_set(s->err, RDD_E_INPUT, "JSON: %s at byte %zu%s%s", what,
-                        (size_t)(s->at - s->from), rest.size ? ", found " : ", where it ends",
-                        rest.size && !found.failed ? found.data : "");
+    char *text = buf_terminate(&found);
+    s->code = error_set(s->err, RDD_E_INPUT, "%s at byte %zu%s%s", what, (size_t)(s->at - s->from),
+                        rest.size ? ", found " : ", where it ends",
+                        rest.size && text ? unquote(text) : "");
     return false;
 }
 

@@ -16,11 +16,12 @@ typedef struct json_scan {
     arena *a;       /* for strings with escapes */
     rdd_error *err;
     int code;       /* 0, or why it failed */
+    bool placed;    /* the message says in which field */
 } json_scan;
 
 json_scan json_scan_begin(rdd_str text, arena *a, rdd_error *err);
 
-/* "JSON: …, at byte 17, found "…""; always false. */
+/* "… at byte 17, found …"; always false. */
 bool json_fail(json_scan *s, const char *format, ...) PRINTF_LIKE(2, 3);
 bool json_fail_memory(json_scan *s);
 

@@ -178,6 +178,9 @@ case_numbers()
         printf 'id,price,name\n1,2.5,x\n2,"%s",y\n' "$text" >in.csv
         refuses 1 'items in.csv json out' "in.csv:3: column 'price': \"$text\" is no double"
     done
+    printf 'id,price,name\n1,,x\n' >in.csv
+    refuses 1 'items in.csv json out' "in.csv:2: column 'price': \"\" is no double" \
+        '; make it an RDD_OPTIONAL if it may be missing'
     for text in 9223372036854775808 1.5 '' 1_000; do
         printf 'id,price,name\n%s,2.5,x\n' "$text" >in.csv
         refuses 1 'items in.csv json out' "in.csv:2: column 'id': \"$text\""
@@ -204,8 +207,8 @@ case_nested_cells()
         refuses 1 'nested in.csv json out' "in.csv:2: column '$wanted"
     done <<END
 AA=;[];$item|raw': "AA=" is no base64
-AA==;1;$item|list': JSON: an array is expected at byte 0, found "1"
-AA==;[1,2.5];$item|list': JSON: no int32_t at byte 3, found "2.5]"
+AA==;1;$item|list': JSON: an array is expected at byte 0, found 1
+AA==;[1,2.5];$item|list': JSON: no int32_t at byte 3, found 2.5]
 AA==;[1;$item|list': JSON: ',' or ']' is expected at byte 2, where it ends
 AA==;[];|item': "" is no item
 AA==;[];{"id":1}|item': JSON: the field "price" of item is missing
@@ -256,11 +259,13 @@ case_json_lines()
 {
     printf '{"id":1}\n{"id":\n' >in.json
     refuses 1 'json in.json json out' 'in.json:2: JSON: a value is expected at byte 6'
-    refuses 1 'json-items in.json json out' 'in.json:1: JSON: the field "price" of item is missing'
+    refuses 1 'json-items in.json json out' 'in.json:1: JSON: the field "price" of item is missing' \
+        '; make it an RDD_OPTIONAL if it may be missing'
     printf '{"id":1}\n\n[1]\n' >in.json
     refuses 1 'json in.json json out' 'in.json:3: JSON: an object is expected'
     printf '{"id":1.5,"price":1,"name":"x"}\n' >in.json
-    refuses 1 'json-items in.json json out' 'in.json:1: JSON: no int64_t at byte 6'
+    refuses 1 'json-items in.json json out' \
+        'in.json:1: JSON: field "id" of item: no int64_t at byte 6, found 1.5,"price":1'
     printf '{"a":%s1%s}\n' "$(printf '[%.0s' {1..65})" "$(printf ']%.0s' {1..65})" >in.json
     refuses 1 'json in.json json out' 'in.json:1: JSON: ' 64
 }
@@ -401,7 +406,7 @@ case_an_answer_that_is_no_json()
     printf 'id\n1\n' >in.csv
     for master in "${MASTERS[@]}"; do
         run 1 "$api_call" in.csv out.csv --url "$url/say/{id}" --master $master --max-errors 0
-        budget_is_spent 'the answer is no JSON object' 'an object is expected' '"1"'
+        budget_is_spent 'the answer is no JSON object' 'an object is expected' 'found 1'
         only in.csv
     done
     stop_server

@@ -293,8 +293,8 @@ END
 id,_status,_error,_attempts
 $url/fields/1,200,,1
 $url/status/404,404,404 Not Found,1
-$url/say/no%20json,200,"$none ""no json""",1
-$url/say/%5B1%5D,200,"$none ""[1]""",1
+$url/say/no%20json,200,"$none no json",1
+$url/say/%5B1%5D,200,"$none [1]",1
 $url/status/404,404,404 Not Found,1
 $url/say/,200,,1
 $url/status/204,204,,1

@@ -182,12 +182,15 @@ static void what_is_no_object_is_refused(void **state)
     (void)state;
     REFUSE("", "an object is expected at byte 0, where it ends");
     REFUSE("   ", "an object is expected at byte 3, where it ends");
-    REFUSE("[1]", "an object is expected at byte 0, found \"[1]\"");
+    REFUSE("[1]", "an object is expected at byte 0, found [1]");
     REFUSE("7", "an object is expected");
     REFUSE("null", "an object is expected");
     REFUSE("<!DOCTYPE html><html><body>",
-           "an object is expected at byte 0, found \"<!DOCTYPE html><html");
-    REFUSE("{\"a\":1}x", "there is more behind the value at byte 7, found \"x\"");
+           "JSON: an object is expected at byte 0, found <!DOCTYPE html><html><b…");
+    REFUSE("a\\\"b\n\xff\"c", "an object is expected at byte 0, found a\\\"b\\n\xef\xbf\xbd\"c");
+    REFUSE("{\"a\":1\"23456789\\\"a\\\"b\\\"c\"}",
+           "is expected at byte 6, found \"23456789\\\"a\\\"b\\…");
+    REFUSE("{\"a\":1}x", "there is more behind the value at byte 7, found x");
     REFUSE("{\"a\":1}{\"a\":1}", "there is more behind");
     REFUSE("{\"a\":1}\0", "there is more behind");
     REFUSE("{\"a\":1", "',' or '}' is expected at byte 6, where it ends");
@@ -502,11 +505,36 @@ static void missing_fields_are_missing(void **state)
     assert_null(r.name.data);
     assert_false(r.maybe.has);
     assert_null(r.bytes.data);
-    assert_parse_refused(RDD_TYPE(record), "{}", "the field \"id\" of record is missing");
+    assert_parse_refused(RDD_TYPE(record), "{}", "the field \"id\" of record is missing at byte 2, "
+                         "where it ends; make it an RDD_OPTIONAL if it may be missing");
     assert_parse_refused(RDD_TYPE(record), "{\"id\":1}", "the field \"list\" of record is missing");
-    assert_parse_refused(RDD_TYPE(point), "{\"x\":1,\"y\":null}", "a number is expected");
+    assert_parse_refused(RDD_TYPE(point), "{\"x\":1,\"y\":null}",
+                         "JSON: field \"y\" of point: a number is expected at byte 11, found null}; "
+                         "make it an RDD_OPTIONAL if it may be missing");
     assert_parse_refused(RDD_TYPE(numbers), "null", "an array is expected");
     assert_parse_refused(RDD_TYPE(bool), "null", "true or false is expected");
+}
+
+/* The innermost one, and once. */
+static void the_field_is_named(void **state)
+{
+    (void)state;
+    assert_parse_refused(RDD_TYPE(record), "{\"id\":2, \"name\": 7,\"flag\":\"x\"}",
+                         "JSON: field \"name\" of record: a string is expected at byte 17, "
+                         "found 7,\"flag\":\"x\"}");
+    assert_parse_refused(RDD_TYPE(record), "{\"id\":2.5}",
+                         "JSON: field \"id\" of record: no int64_t at byte 6, found 2.5}");
+    assert_parse_refused(RDD_TYPE(record), "{\"path\":[{\"x\":1,\"y\":true}]}",
+                         "JSON: field \"y\" of point: a number is expected at byte 20, found true}]}");
+    assert_parse_refused(RDD_TYPE(record), "{\"path\":[{\"x\":1}]}",
+                         "JSON: the field \"y\" of point is missing");
+    assert_parse_refused(RDD_TYPE(record), "{\"list\":[null]}",
+                         "JSON: field \"list\" of record: a number is expected at byte 9, found null]}");
+    assert_parse_refused(RDD_TYPE(record), "{\"id\":1 2}", "JSON: ',' or '}' is expected at byte 8");
+    assert_parse_refused(RDD_TYPE(record), "{\"id\":1,\"id\"}", "JSON: ':' is expected at byte 12");
+    assert_parse_refused(RDD_TYPE(record), "{\"other\":x}", "JSON: a value is expected at byte 9");
+    assert_int_equal(json_parse(RDD_TYPE(point), RDD_STR("{\"x\":null}"), &memory, NULL, NULL), RDD_E_INPUT);
+    assert_int_equal(json_parse(RDD_TYPE(point), RDD_STR("{}"), &memory, NULL, NULL), RDD_E_INPUT);
 }
 
 static void a_repeated_field_leaves_nothing(void **state)
@@ -594,6 +622,7 @@ int main(int argc, char **argv)
         TEST(fields_fill_structs),
         TEST(names_may_hold_a_nul),
         TEST(missing_fields_are_missing),
+        TEST(the_field_is_named),
         TEST(a_repeated_field_leaves_nothing),
         TEST(values_of_other_kinds_are_refused),
         TEST(unknown_fields_are_bounded_too),
