@@ -7,6 +7,7 @@
 #include "type.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 enum { RAGGED_FAIL, RAGGED_PAD, RAGGED_SKIP };
 enum { NO_COLUMN = UINT32_MAX };
@@ -62,6 +63,18 @@ static const char *delimiter_hint(const csv_iterator *self)
                                                 : "";
 }
 
+/* A column whose name is almost that of the field. */
+static const char *case_hint(const csv_iterator *self, const char *field, char *text, size_t size)
+{
+    text[0] = 0;
+    for (size_t c = 0; c < self->name_count && !text[0]; c++)
+        if (self->names[c].size == strlen(field) &&
+            !strncasecmp(self->names[c].data, field, self->names[c].size))
+            snprintf(text, size, "; '%.*s' differs by case", (int)size_min(self->names[c].size, 60),
+                     self->names[c].data);
+    return text;
+}
+
 /* Every field of the struct must find its column by name, or, without a header, by position. */
 static int match_columns(csv_iterator *self, const input_file *file)
 {
@@ -76,10 +89,11 @@ static int match_columns(csv_iterator *self, const input_file *file)
             self->columns[f] = f;
         if (self->columns[f] != NO_COLUMN || t->fields[f].type->kind == RDD_KIND_OPTIONAL)
             continue;
-        char found[256];
-        return run_fail(r, RDD_E_INPUT, "%s: there is no column '%s' for the field of %s; it has: %s%s",
+        char found[256], close[128];
+        return run_fail(r, RDD_E_INPUT, "%s: there is no column '%s' for the field of %s; it has: %s%s%s",
                         file->name, t->fields[f].name, t->name, list_names(self, found, sizeof found),
-                        delimiter_hint(self));
+                        delimiter_hint(self),
+                        case_hint(self, t->fields[f].name, close, sizeof close));
     }
     return 0;
 }

@@ -188,6 +188,8 @@ case_numbers()
     printf 'id,price\n1,2\n' >in.csv
     refuses 1 'items in.csv json out' "in.csv: there is no column 'name' for the field of item" \
         "it has: 'id', 'price'"
+    printf 'ID,price,name\n1,2,x\n' >in.csv
+    refuses 1 'items in.csv json out' "it has: 'ID', 'price', 'name'; 'ID' differs by case"
     printf 'id;price;name\n1;2;x\n' >in.csv
     refuses 1 'items in.csv json out' "it has: 'id;price;name'; is .delimiter = ';' missing?"
     # What a terminal would obey, and a name of two lines, are shown as they can be.
