@@ -1,6 +1,7 @@
 /* input_paths.c: see input_paths.h. Called on the driver when a source is declared. */
 #include "input_paths.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -263,10 +264,20 @@ static int add_glob(struct listing *l, const char *pattern, rdd_error *err)
     }
 }
 
+size_t path_scheme_size(const char *path)
+{
+    size_t size = strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+    return isalpha((unsigned char)*path) && !strncmp(path + size, "://", 3) ? size : 0;
+}
+
 static int add_argument(struct listing *l, const char *path, rdd_error *err)
 {
     if (!path || !*path)
         return error_set(err, RDD_E_USAGE, "an empty path");
+    if (path_scheme_size(path))
+        return error_set(err, RDD_E_USAGE,
+                         "%s: sources read files, \"-\" (standard input), http:// and https:// only",
+                         path);
     struct stat status;
     bool there = !stat(path, &status), pattern = !there && errno == ENOENT && strpbrk(path, "*?[");
     l->listed = pattern || (there && S_ISDIR(status.st_mode));

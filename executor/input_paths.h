@@ -13,9 +13,13 @@
  * name; directories that it matches count as if written). In the order of the paths, and within a
  * path in byte order of the names. A path that gives no file is an error, as is a file that cannot
  * be read, one that is no regular file, one whose size is not known (/proc), or one called .gz or .zst
- * that is not. Everything lives in the arena. */
+ * that is not, or a URL of whatever
+ * scheme. Everything lives in the arena. */
 int input_paths_expand(const char *const *paths, size_t count, arena *a, input_file **ret_files,
                        size_t *ret_count, rdd_error *err) MUST_CHECK;
+
+/* How many bytes the scheme of a URL has, as s3 of "s3://x/y"; 0 for a path. */
+size_t path_scheme_size(const char *path);
 
 /* One file, as input_paths_expand() would give it; `name` NULL means the path. */
 int input_file_stat(const char *path, const char *name, arena *a, input_file *ret,

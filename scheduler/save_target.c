@@ -1,6 +1,7 @@
 /* save_target.c: see save_target.h. */
 #include "save_target.h"
 
+#include "input_paths.h"
 #include "output.h"
 
 #include <dirent.h>
@@ -259,6 +260,9 @@ int save_target_open(save_target *ret, const char *path, bool parts, bool overwr
     size_t size = strlen(path);
     if (!size)
         return error_set(err, RDD_E_USAGE, "an output with an empty name");
+    if (path_scheme_size(path))
+        return error_set(err, RDD_E_USAGE,
+                         "%s: outputs are files, directories or \"-\" (standard output) only", path);
     t.shown = path;
     t.overwrite = overwrite;
     t.kind = parts || path[size - 1] == '/' ? SAVE_DIRECTORY : SAVE_FILE;

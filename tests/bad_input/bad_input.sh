@@ -57,6 +57,11 @@ case_missing_file()
     refuses 1 'items missing/x.csv' 'missing/x.csv: cannot open'
     refuses 1 'text no*where' 'no*where: no file matches'
     refuses 1 'text empty' 'empty: a directory without files'
+    refuses 2 'text s3://x/y' 's3://x/y: sources read files, "-" (standard input), http:// and https:// only'
+    refuses 2 'csv ftp://x/y.csv' 'rdd_csv (' 'ftp://x/y.csv: sources read files'
+    echo a >in
+    refuses 2 'text in text http://x/y' 'http://x/y: outputs are files, directories or "-"'
+    rm in
     run 2 "$reader" text ''
     one_line 'the path is missing'
     run 2 "$reader" text "$root/README.md" text ''

@@ -174,6 +174,10 @@ static void missing_paths_are_errors(void **state)
     (void)state;
     assert_refused(test_path("missing.csv"), RDD_E_IO, "No such file or directory");
     assert_refused("", RDD_E_USAGE, "an empty path");
+    assert_refused("s3://x/y*", RDD_E_USAGE, "s3://x/y*: sources read files, \"-\" (standard input), http:");
+    assert_refused("./s3://x/y", RDD_E_IO, "No such file or directory");
+    assert_refused("://x", RDD_E_IO, "No such file or directory");
+    assert_refused("s3:/x", RDD_E_IO, "No such file or directory");
 }
 
 static void only_regular_files_are_read(void **state)

@@ -45,6 +45,8 @@ static void what_is_there_is_kept(void **state)
                    "no/such; create it first");
     assert_refused(in(dir, "file/below"), (rdd_save_csv_options){ 0 }, RDD_E_IO, "Not a directory");
     assert_refused("", (rdd_save_csv_options){ 0 }, RDD_E_USAGE, "empty name");
+    assert_refused("http://x/y", (rdd_save_csv_options){ 0 }, RDD_E_USAGE,
+                   "http://x/y: outputs are files, directories or \"-\" (standard output) only");
     assert_refused("/", (rdd_save_csv_options){ 0 }, RDD_E_EXISTS, "is there already");
     assert_refused("/", (rdd_save_csv_options){ .overwrite = true }, RDD_E_USAGE, "no name");
     assert_refused("-", (rdd_save_csv_options){ .parts = true }, RDD_E_USAGE, "standard output");
