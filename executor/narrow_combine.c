@@ -103,10 +103,14 @@ static int zip_fill(zip_iterator *self, size_t *ret_count)
     if (a != b)
         return run_fail(self->base.run, RDD_E_INPUT,
                         "%s: partition %lld has %llu elements on the %s and more on the other side; "
-                        "zip wants as many on both",
+                        "zip wants as many on both%s",
                         self->node->label, (long long)self->partition,
                         (unsigned long long)(a == ITERATOR_END ? self->a.seen : self->b.seen),
-                        a == ITERATOR_END ? "left" : "right");
+                        a == ITERATOR_END ? "left" : "right",
+                        self->node->partitions == 1
+                            ? ""
+                            : ": if they are as many in all, .partitions = 1 on both sources, or "
+                              "rdd_coalesce to 1, puts all side by side");
     if (a == ITERATOR_END)
         return ITERATOR_END;
     *ret_count = size_min(BATCH_MAX, size_min(self->a.pending.count, self->b.pending.count));

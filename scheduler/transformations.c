@@ -436,8 +436,9 @@ static bool as_many_partitions(rdd *a, rdd *b, const char *call, const char *sit
     if (a->partitions == b->partitions)
         return true;
     return lineage_error(a->ctx, RDD_E_USAGE, call, site,
-                         "%s has %lld partitions and %s has %lld; both must have as many", origin(a, &x),
-                         (long long)a->partitions, origin(b, &y), (long long)b->partitions);
+                         "%s has %lld partitions and %s has %lld; both must have as many: .partitions = 1 on "
+                         "both sources, or rdd_coalesce to 1, puts all side by side",
+                         origin(a, &x), (long long)a->partitions, origin(b, &y), (long long)b->partitions);
 }
 
 rdd *(rdd_union)(rdd *a, rdd *b, rdd_options options)

@@ -232,7 +232,9 @@ static void say_unequal(const char *site, const char *side)
     place(BAD, &partition, &at);
     size_t whole = model_cut(COUNT, n, partition + 1) - model_cut(COUNT, n, partition);
     say_error(oracle_text("zip (%s): partition %zu has %zu elements on the %s and more on the other "
-                          "side; zip wants as many on both", site, partition, whole - 1, side).data);
+                          "side; zip wants as many on both%s", site, partition, whole - 1, side,
+                          n == 1 ? "" : ": if they are as many in all, .partitions = 1 on both sources, or "
+                                        "rdd_coalesce to 1, puts all side by side").data);
 }
 
 CASE(zip_of_unequal)
@@ -281,8 +283,8 @@ CASE_ONCE(refused)
     EXPECT("rdd_map (%s): operator scaled (%s:%d) has an env: write RDD_WITH(scaled, .field = …) for "
            "scale{factor: double}", site, scaled.op->file, scaled.op->line);
     REFUSED(rdd_zip(int_int, n, five));
-    EXPECT("rdd_zip (%s): range (%s) has 3 partitions and range (%s) has 5; both must have as many",
-           site, of, at);
+    EXPECT("rdd_zip (%s): range (%s) has 3 partitions and range (%s) has 5; both must have as many: "
+           ".partitions = 1 on both sources, or rdd_coalesce to 1, puts all side by side", site, of, at);
     REFUSED(rdd_zip(str_int, n, n));
     EXPECT("rdd_zip (%s): the result is pairs of int64_t and int64_t (from range (%s)), but the type "
            "given is str_int{key: rdd_str, value: int64_t}; make it with RDD_PAIR", site, of);
