@@ -303,14 +303,21 @@ static const char *kind_help(const conf_key *key, char *text, size_t size)
     return "text";
 }
 
+int conf_check_key(const char *key, rdd_error *err)
+{
+    if (find_key(key) >= 0)
+        return 0;
+    const char *near = nearest_key(key);
+    return error_set(err, RDD_E_USAGE, "--conf %s: there is no such setting%s%s%s", key,
+                     near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 int conf_set(const char *key, const char *value, rdd_error *err)
 {
+    int code = conf_check_key(key, err);
+    if (code < 0)
+        return code;
     int i = find_key(key);
-    if (i < 0) {
-        const char *near = nearest_key(key);
-        return error_set(err, RDD_E_USAGE, "--conf %s: there is no such setting%s%s%s", key,
-                         near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-    }
     int64_t number;
     char help[96];
     if (!parse_value(&KEYS[i], value, &number))

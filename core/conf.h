@@ -33,6 +33,9 @@ typedef struct conf_key {
 int conf_set_pair(const char *pair, rdd_error *err);
 int conf_set(const char *key, const char *value, rdd_error *err);
 
+/* Whether there is such a setting: 0 or RDD_E_USAGE. */
+int conf_check_key(const char *key, rdd_error *err);
+
 /* Forgets what was set. */
 void conf_clear(void);
 

@@ -136,7 +136,9 @@ bool rdd_set_conf(rdd_context *ctx, const char *key, const char *value)
 {
     rdd_error err;
     pthread_mutex_lock(&ctx->mutex);
-    int code = ctx->driver ? error_set(&err, RDD_E_USAGE, "%s cannot be set after the first action", key)
+    int code = conf_check_key(key, &err);
+    if (code == 0)
+        code = ctx->driver ? error_set(&err, RDD_E_USAGE, "%s cannot be set after the first action", key)
                            : conf_set(key, value, &err);
     if (code == 0 && !strcmp(key, "files"))
         code = open_task_files(ctx, &err);

@@ -368,6 +368,18 @@ CASE_ONCE(null_refused)
     EXPECT("save_csv (%s): .first_columns[1] is NULL", site);
 }
 
+CASE_ONCE(late_setting_refused)
+{
+    rdd_context *ctx = oracle.ctx;
+    rdd_count(numbers());
+    if (ctx)
+        rdd_set_conf(ctx, "csv.raged", "pad");
+    EXPECT("--conf csv.raged: there is no such setting; did you mean csv.ragged?");
+    if (ctx)
+        rdd_set_conf(ctx, "csv.ragged", "pad");
+    EXPECT("csv.ragged cannot be set after the first action");
+}
+
 /* Nothing is done on NULL, and no error comes of it: the one that it came from stays the only one. */
 CASE_ONCE(null_goes_through)
 {
