@@ -1238,7 +1238,7 @@ RDD_PUBLIC rdd *rdd_pipe(rdd *r, const char *command, rdd_options options);
  * failure they are zeros, pointers NULL and counts 0; a result without elements is not NULL. A result
  * larger than driver.result_max is an error. */
 
-/* All elements, in order. *ret_count may not be NULL. */
+/* All elements, in order. Here and below, a ret_count that is NULL is an error. */
 RDD_PUBLIC const void *rdd_collect(rdd *r, const rdd_type *type, size_t *ret_count,
                                    rdd_options options);
 #define rdd_collect(r, T, ...)                                              \

@@ -41,12 +41,22 @@ static const void *hand_over(rdd *r, const rdd_type *t, job_results *parts, size
     return shown;
 }
 
+/* action_begin() for a result whose count goes to *ret_count, 0 for now. */
+static bool counted_begin(rdd *r, const rdd_type *type, size_t *ret_count, const char *call, const char *site)
+{
+    if (ret_count)
+        *ret_count = 0;
+    else if (r)
+        action_fail(r->ctx, RDD_E_USAGE, call, site, "ret_count is NULL");
+    return ret_count && action_begin(r, type, call, site);
+}
+
 const void *(rdd_collect)(rdd *r, const rdd_type *type, size_t *ret_count, rdd_options options)
 {
     action act = { .kind = ACTION_COLLECT };
     job_results parts;
-    *ret_count = 0;
-    if (!action_begin(r, type, "rdd_collect", options.site_) || action_run(r, &act, &options, &parts) < 0)
+    if (!counted_begin(r, type, ret_count, "rdd_collect", options.site_) ||
+        action_run(r, &act, &options, &parts) < 0)
         return NULL;
     return hand_over(r, r->type, &parts, ret_count);
 }
@@ -129,8 +139,7 @@ const void *(rdd_take)(rdd *r, const rdd_type *type, size_t n, size_t *ret_count
                        rdd_options options)
 {
     rdd_error err;
-    *ret_count = 0;
-    if (!action_begin(r, type, "rdd_take", options.site_))
+    if (!counted_begin(r, type, ret_count, "rdd_take", options.site_))
         return NULL;
     CLEANUP(taking_release) taking t = { .type = r->type };
     int code = take_rounds(r, &t, size_min(n, INT64_MAX), &options, &err);
@@ -219,8 +228,7 @@ static int run_ordered(rdd *r, size_t n, bool reverse, const char *call_name,
 static const void *ordered(rdd *r, const rdd_type *type, size_t n, size_t *ret_count, bool reverse,
                            const char *call_name, const rdd_order_options *options)
 {
-    *ret_count = 0;
-    if (!action_begin(r, type, call_name, options->site_))
+    if (!counted_begin(r, type, ret_count, call_name, options->site_))
         return NULL;
     CLEANUP(driver_call_release) driver_call call = { .env = NULL };
     heap_order order;
@@ -421,8 +429,7 @@ static const void *sample_again(rdd *r, size_t n, size_t *ret_count, const rdd_s
 const void *(rdd_take_sample)(rdd *r, const rdd_type *type, size_t n, size_t *ret_count,
                               rdd_sample_options options)
 {
-    *ret_count = 0;
-    if (!action_begin(r, type, "rdd_take_sample", options.site_))
+    if (!counted_begin(r, type, ret_count, "rdd_take_sample", options.site_))
         return NULL;
     if (options.with_replacement && n > (size_t)INT32_MAX) {
         action_fail(r->ctx, RDD_E_LIMIT, "rdd_take_sample", options.site_,
@@ -463,8 +470,7 @@ static size_t merge_equal(char *pairs, size_t count, const rdd_type *pair)
 const void *(rdd_count_by_value)(rdd *r, const rdd_type *pair, size_t *ret_count,
                                  rdd_options options)
 {
-    *ret_count = 0;
-    if (!context_there(r, "rdd_count_by_value", options.site_))
+    if (!counted_begin(r, NULL, ret_count, "rdd_count_by_value", options.site_))
         return NULL;
     if (!type_is_pair(pair) || !type_equal(pair->fields[0].type, r->type) ||
         !type_equal(pair->fields[1].type, RDD_TYPE(int64_t))) {

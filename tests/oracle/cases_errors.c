@@ -358,6 +358,18 @@ CASE_ONCE(null_refused)
     EXPECT("rdd_histogram_even (%s): ret_edges is NULL", site);
     REFUSED(rdd_save_csv(rdd_empty(ctx, rdd_row), "/nonexistent/x", .last_column_count = 1));
     EXPECT("save_csv (%s): .last_columns is NULL, but .last_column_count is 1", site);
+    REFUSED(rdd_collect(n, int64_t, NULL));
+    EXPECT("rdd_collect (%s): ret_count is NULL", site);
+    REFUSED(rdd_take(n, int64_t, 3, NULL));
+    EXPECT("rdd_take (%s): ret_count is NULL", site);
+    REFUSED(rdd_top(n, int64_t, 3, NULL));
+    EXPECT("rdd_top (%s): ret_count is NULL", site);
+    REFUSED(rdd_take_ordered(n, int64_t, 3, NULL));
+    EXPECT("rdd_take_ordered (%s): ret_count is NULL", site);
+    REFUSED(rdd_take_sample(n, int64_t, 3, NULL));
+    EXPECT("rdd_take_sample (%s): ret_count is NULL", site);
+    REFUSED(rdd_count_by_value(n, int_int, NULL));
+    EXPECT("rdd_count_by_value (%s): ret_count is NULL", site);
     static const char *const names[] = { "a", NULL };
     REFUSED(rdd_save_csv(rdd_empty(ctx, rdd_row), "/nonexistent/x", .first_column_count = 2));
     EXPECT("save_csv (%s): .first_columns is NULL, but .first_column_count is 2", site);
