@@ -8,6 +8,7 @@
 #include "runner.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 /* Of the jobs that this thread starts. */
 static _Thread_local char thread_pool[POOL_NAME_SIZE];
@@ -147,17 +148,41 @@ static bool has_preferences(const job_memory *m)
     return false;
 }
 
+static int compare_hosts(const void *a, const void *b)
+{
+    return strcasecmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Says that preferred hosts, of which there is one at least, are none of those there are. Sorts them. */
+static void say_missing(driver *d, const char *site, const char **hosts, size_t count)
+{
+    const char *first = hosts[0];
+    char line[400], more[40] = "";
+    size_t others = 0;
+    qsort(hosts, count, sizeof *hosts, compare_hosts);
+    for (size_t i = 1; i < count; i++)
+        others += strcasecmp(hosts[i - 1], hosts[i]) != 0;
+    if (others)
+        snprintf(more, sizeof more, " (and %zu more)", others);
+    snprintf(line, sizeof line, "rdd: %s: no host of --master is called %.100s%s: tasks that prefer it run "
+                                "anywhere\n",
+             site ? site : "?", first, more);
+    driver_say(d, line);
+}
+
 /* Where a preferred host is none of those there are, tasks run anywhere; once for each job a line says
  * so. local[N] has no hosts. */
 static int find_preferred(rdd_context *ctx, driver *d, job_memory *m, const char *site, size_t first,
                           size_t tasks, rdd_error *err)
 {
-    const char *missing = NULL, *last = NULL, *name;
+    const char *last = NULL, *name;
+    size_t missing_count = 0;
     uint32_t executor = EXECUTOR_ANY;
     if (ctx->master.kind == MASTER_LOCAL || !has_preferences(m))
         return 0;
     m->preferred = malloc((tasks ? tasks : 1) * sizeof *m->preferred);
-    if (!m->preferred)
+    CLEANUP(freep) const char **missing = malloc((tasks ? tasks : 1) * sizeof *missing);
+    if (!m->preferred || !missing)
         return error_set_memory(err, "placing tasks");
     for (size_t i = 0; i < tasks; i++) {
         int code = lineage_preferred(m->order, m->positions, m->count, (int64_t)(first + i), &name, err);
@@ -167,15 +192,11 @@ static int find_preferred(rdd_context *ctx, driver *d, job_memory *m, const char
             executor = driver_find_executor(d, name);
         last = name ? name : last;
         m->preferred[i] = name ? executor : EXECUTOR_ANY;
-        missing = name && executor == EXECUTOR_ANY ? name : missing;
+        if (name && executor == EXECUTOR_ANY)
+            missing[missing_count++] = name;
     }
-    if (missing && ctx->verbosity != VERBOSITY_QUIET) {
-        char line[400];
-        snprintf(line, sizeof line, "rdd: %s: no host of --master is called %.100s: tasks that prefer it run "
-                                    "anywhere\n",
-                 site ? site : "?", missing);
-        driver_say(d, line);
-    }
+    if (missing_count && ctx->verbosity != VERBOSITY_QUIET)
+        say_missing(d, site, missing, missing_count);
     return 0;
 }
 

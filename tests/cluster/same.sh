@@ -158,6 +158,8 @@ case_preferred_hosts()
     cluster 0 "$jobs" on n9 n2 --master ssh://1/n1,1/n2
     says "$err" 'no host of --master is called n9: tasks that prefer it run anywhere'
     prints "$(printf '%s\n' n9 n2)"
+    run 0 "$jobs" on n9 N7 'executor 0' n8 n7 n9 --master 'local-cluster[1,1]'
+    says "$err" 'no host of --master is called n9 (and 2 more): tasks that prefer it run anywhere'
     run 0 "$jobs" on n9 n2 --master 'local[2]' # which has no hosts
     prints "$(printf '%s\n' n9 n2)"
 }
