@@ -145,7 +145,7 @@ CASE(record_fails)
     rdd_count(rdd_map(r, bad_map));
     say_failed(bad_map.op, "777 of all", "777");
     rdd_count(rdd_map(r, bad_json));
-    say_failed(bad_json.op, "JSON: a number is expected at byte 0, found \"true\"", "777");
+    say_failed(bad_json.op, "JSON: a number is expected at byte 0, found true", "777");
     rdd_count(rdd_filter(r, bad_filter));
     say_failed(bad_filter.op, "no", "777");
     rdd_count(rdd_flat_map(r, bad_flat_map));
