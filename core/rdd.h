@@ -808,7 +808,7 @@ RDD_PUBLIC bool rdd_str_next_word(rdd_str *rest, rdd_str *ret);
 /* Takes the next field off *rest, up to `separator`, which is dropped. False at the end. */
 RDD_PUBLIC bool rdd_str_next_field(rdd_str *rest, char separator, rdd_str *ret);
 
-/* The whole of `s` as a number, or false: no white space, no overflow, nothing behind it. */
+/* The whole of `s` as a number, with a sign or without, or false: no white space, no overflow. */
 RDD_PUBLIC bool rdd_str_to_int64(rdd_str s, int64_t *ret);
 RDD_PUBLIC bool rdd_str_to_double(rdd_str s, double *ret);
 
@@ -1336,8 +1336,9 @@ typedef struct rdd_tree_options {
 
 /* rdd_reduce(r, T, op): the elements combined; rdd_fold: beginning with `zero` in each partition
  * and once more when partitions are merged, so `zero` must be neutral; rdd_aggregate(r, Acc, zero,
- * take, merge): `take` brings elements into an Acc, `merge` joins two. tree_*: the same, merged in
- * .depth levels on the executors, for accumulators too large or too many for the driver. */
+ * take, merge): `take` brings elements into an Acc, `merge` joins two. A zero with commas in it stands in
+ * parentheses: ((pair){ 0, 0 }). tree_*: the same, merged in .depth levels on the executors, for accumulators
+ * too large or too many for the driver. */
 RDD_PUBLIC int rdd_reduce(rdd *r, const rdd_type *type, void *ret, rdd_reduce_op op,
                           rdd_options options);
 #define rdd_reduce(r, T, ...)                                                              \

@@ -18,10 +18,10 @@ typedef struct known_call {
     rdd_str body, content_type, error;
 } known_call;
 
-/* Of the answer to the same call: two attempts may make it at the same time. */
+/* A part of a large answer. */
 typedef struct answer_piece {
     known_call call;  /* who is answered */
-    uint32_t attempt;
+    uint32_t attempt; /* two may make the same call at the same time */
     uint64_t offset;
     rdd_str bytes;
     size_t before;    /* 1 + the piece that ends where this one begins; 0: it is the first */
@@ -131,7 +131,9 @@ static void add_known(run_journal *j, const known_call *k)
 /* Takes the rest of an entry for a piece, and finds the one before it; false when that is not there. */
 static bool read_piece(const run_journal *j, reader *r, const known_call *call, answer_piece *ret)
 {
-    *ret = (answer_piece){ .call = *call, .attempt = reader_u32(r), .offset = reader_u64(r) };
+    *ret = (answer_piece){ .call = *call };
+    ret->attempt = reader_u32(r);
+    ret->offset = reader_u64(r);
     ret->bytes.size = reader_left(r);
     ret->bytes.data = reader_bytes(r, ret->bytes.size);
     const answer_piece *pieces = (answer_piece *)(void *)j->pieces.data;

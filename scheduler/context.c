@@ -126,8 +126,8 @@ rdd_context *rdd_init(int *argc, char **argv)
         give_up(program, &err);
     atomic_store(&current, ctx);
     begun_by = getpid();
-    static atomic_bool told;
-    if (!atomic_exchange(&told, true))
+    static atomic_bool registered;
+    if (!atomic_exchange(&registered, true))
         atexit(say_unfinished);
     return ctx;
 }
@@ -223,7 +223,8 @@ static void keep_error(rdd_context *ctx, const rdd_error *err, int status)
     if (!ctx->has_error) {
         ctx->error = *err;
         ctx->status = status;
-        ctx->has_error = ctx->has_failed = true;
+        ctx->has_error = true;
+        atomic_store(&ctx->has_failed, true);
     }
     pthread_mutex_unlock(&ctx->mutex);
 }
@@ -244,7 +245,7 @@ bool context_there(const void *it, const char *call, const char *site)
               ctx ? "" : ", and there is no context: a program begins with rdd_init()");
     if (!ctx)
         fprintf(stderr, "rdd: %s\n", err.message);
-    else if (!ctx->has_failed)
+    else if (!atomic_load(&ctx->has_failed))
         context_fail(ctx, &err);
     return false;
 }
