@@ -11,8 +11,8 @@
 
 #include "fiber_context.h"
 
-#include <pthread.h>
 #include <errno.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #if defined(__SANITIZE_ADDRESS__)

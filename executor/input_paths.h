@@ -13,8 +13,7 @@
  * name; directories that it matches count as if written). In the order of the paths, and within a
  * path in byte order of the names. A path that gives no file is an error, as is a file that cannot
  * be read, one that is no regular file, one whose size is not known (/proc), or one called .gz or .zst
- * that is not, or a URL of whatever
- * scheme. Everything lives in the arena. */
+ * that is not, or a URL of whatever scheme. Everything lives in the arena. */
 int input_paths_expand(const char *const *paths, size_t count, arena *a, input_file **ret_files,
                        size_t *ret_count, rdd_error *err) MUST_CHECK;
 

@@ -337,9 +337,8 @@ bool(rdd_try_json)(rdd_task *task, const rdd_type *type, rdd_str json, void *ret
 {
     op_task *t = of(task);
     rdd_error err;
-    int code = op_task_spent(t)      ? error_set(&err, RDD_E_LIMIT, "the task has failed")
-               : type_is_row(type) ? json_parse_row(json, t->scratch, ret, &err)
-                                     : json_parse(type, json, t->scratch, ret, &err);
+    int code = op_task_spent(t) ? error_set(&err, RDD_E_LIMIT, "the task has failed")
+                                : json_parse(type, json, t->scratch, ret, &err);
     if (code == 0)
         op_task_grown(t, t->scratch);
     if (code == RDD_E_MEMORY)

@@ -14,13 +14,14 @@
 
 static _Thread_local run *running;
 
-bool runner_refuses(const char *call, const char *site)
+bool runner_refuses(const char *call, const char *site, rdd_error *err)
 {
     if (!running)
         return false;
-    run_fail(running, RDD_E_USAGE,
-             "%s (%s) was called in an operator: RDDs are the driver's; collect before, and hand the result "
-             "over with RDD_WITH", call, site ? site : "?");
+    error_set(err, RDD_E_USAGE,
+              "%s (%s) was called in an operator: RDDs are the driver's; collect before, and hand the result "
+              "over with RDD_WITH", call, site ? site : "?");
+    run_fail_with(running, err);
     return true;
 }
 

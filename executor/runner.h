@@ -38,8 +38,9 @@ void runner_lend(runner *r, char *heap);
 /* Runs `task` of `plan` to its end. Never fails itself: what goes wrong is in the outcome. */
 void runner_run(runner *r, const plan *p, const task_spec *task, outcome *ret);
 
-/* Whether this thread runs a task: then that fails, as what its operator called is for the driver only. */
-bool runner_refuses(const char *call, const char *site);
+/* Whether this thread runs a task: then that fails with *err, as what its operator called is for the driver
+ * only. */
+bool runner_refuses(const char *call, const char *site, rdd_error *err);
 
 /* Asks the task that runs now to stop soon, from any thread. The outcome is OUTCOME_CANCELLED
  * unless the task had ended. A runner that is idle is not affected. `id` guards against races: only

@@ -136,8 +136,7 @@ static int json_next(iterator *it, view *ret)
             continue;
         rdd_error err;
         void *item = (char *)self->out + made * t->size;
-        int code = type_is_row(t) ? json_parse_row(self->texts[i], &self->scratch, item, &err)
-                                  : json_parse(t, self->texts[i], &self->scratch, item, &err);
+        int code = json_parse(t, self->texts[i], &self->scratch, item, &err);
         if (code < 0) {
             rdd_error placed;
             lines_error(self->lines, i, &placed, (rdd_code)code, "%s", err.message);

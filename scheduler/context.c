@@ -53,26 +53,27 @@ static void hear_of_children(void)
 }
 
 /* Settings, signals and crash reports belong to the process: there is one context at a time. */
-static atomic_bool alive;
-static _Atomic(rdd_context *) current; /* the one that is in use */
+static _Atomic(rdd_context *) current;
 
 static rdd_context *context_new(const char *program, rdd_error *err)
 {
-    if (atomic_exchange(&alive, true)) {
+    rdd_context *ctx = calloc(1, sizeof *ctx), *none = NULL;
+    char *name = strdup(program);
+    bool made = ctx && name && file_server_new(&ctx->files, NULL) == 0;
+    if (made && atomic_compare_exchange_strong(&current, &none, ctx)) {
+        ctx->program = name;
+        return ctx;
+    }
+    if (made) {
         error_set(err, RDD_E_USAGE, "rdd_init was called while a context is in use: a program has one "
                                     "at a time; share it among threads, or call rdd_finish first");
-        return NULL;
-    }
-    rdd_context *ctx = calloc(1, sizeof *ctx);
-    char *name = strdup(program);
-    if (!ctx || !name || file_server_new(&ctx->files, NULL) < 0) {
-        free(ctx);
-        free(name);
+        file_server_free(ctx->files);
+    } else {
         error_set_memory(err, "starting");
-        return NULL;
     }
-    ctx->program = name;
-    return ctx;
+    free(ctx);
+    free(name);
+    return NULL;
 }
 
 static int open_task_files(rdd_context *ctx, rdd_error *err)
@@ -124,7 +125,6 @@ rdd_context *rdd_init(int *argc, char **argv)
     if (options_parse(ctx, argc && argv ? argc : &none, argv, &err) < 0 ||
         open_task_files(ctx, &err) < 0)
         give_up(program, &err);
-    atomic_store(&current, ctx);
     begun_by = getpid();
     static atomic_bool registered;
     if (!atomic_exchange(&registered, true))
@@ -178,7 +178,7 @@ static void context_free(rdd_context *ctx)
     free(ctx->program);
     free(ctx);
     envs_release();
-    atomic_store(&alive, false);
+    atomic_store(&current, NULL);
 }
 
 int rdd_finish(rdd_context *ctx)
@@ -208,7 +208,6 @@ int rdd_finish(rdd_context *ctx)
         if (!status)
             status = ctx->error.code == RDD_E_USAGE || ctx->error.code == RDD_E_TYPE ? 2 : 1;
     }
-    atomic_store(&current, NULL);
     context_free(ctx);
     return status;
 }
@@ -237,10 +236,10 @@ int context_fail(rdd_context *ctx, const rdd_error *err)
 
 bool context_there(const void *it, const char *call, const char *site)
 {
-    if (it || runner_refuses(call, site))
+    rdd_error err;
+    if (it || runner_refuses(call, site, &err))
         return it;
     rdd_context *ctx = atomic_load(&current);
-    rdd_error err;
     error_set(&err, RDD_E_USAGE, "%s (%s): the RDD or context is NULL%s", call, site ? site : "?",
               ctx ? "" : ", and there is no context: a program begins with rdd_init()");
     if (!ctx)

@@ -98,12 +98,12 @@ void context_count(rdd_context *ctx, const char *name, size_t size, int64_t by);
 /* Closes what the program left open; the threads behind it are then gone. */
 void local_iterators_close(rdd_context *ctx);
 
-/* A new node, all zeros but ctx, id, kind, type and site; in the context's memory. NULL and the
- * error is in the context. */
 /* False for a NULL context or RDD. It is an error, unless one is known that it may come from; in an operator,
  * where all are NULL on an executor, its task's. */
 bool context_there(const void *it, const char *call, const char *site);
 
+/* A new node, all zeros but ctx, id, kind, type and site; in the context's memory. NULL and the
+ * error is in the context. */
 rdd *context_node(rdd_context *ctx, node_kind kind, const rdd_type *type, const char *site,
                   const char *name);
 

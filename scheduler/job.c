@@ -337,9 +337,8 @@ static int submit_save(rdd *r, const action *act, const job_options *options, jo
 int job_run(rdd *r, const action *act, const job_options *options, job_results *ret, rdd_error *err)
 {
     rdd_context *ctx = r->ctx;
-    if (runner_refuses(action_name(act->kind), options->site)) /* its slot would wait for itself */
-        return error_set(err, RDD_E_USAGE, "%s (%s) was called in an operator", action_name(act->kind),
-                         options->site ? options->site : "?");
+    if (runner_refuses(action_name(act->kind), options->site, err)) /* its slot would wait for itself */
+        return err->code;
     if (atomic_load(&ctx->interrupted))
         return error_set(err, RDD_E_CANCELLED, "interrupted");
     CLEANUP(job_memory_release) job_memory m = { 0 };

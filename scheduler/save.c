@@ -7,6 +7,7 @@
 #include "driver.h"
 #include "shared_paths.h"
 #include "text.h"
+#include "transformations.h"
 #include "type.h"
 
 #include <errno.h>
@@ -53,19 +54,16 @@ static void action_fill(saving *s, action_kind kind, char delimiter)
                        .zero = rdd_str_of(s->target.shown) };
 }
 
-/* Names of columns that are to be there in any case: `which` is "first" or "last". A file's header may
- * have a name twice, and an empty one. */
-static int check_columns(const char *which, const char *const *names, size_t count, rdd_error *err)
+/* Names of columns that are to be there in any case. A file's header may have a name twice, and an empty
+ * one. */
+static int check_columns(const char *list, const char *const *names, const char *counted, size_t count,
+                         rdd_error *err)
 {
-    if (count && !names)
-        return error_set(err, RDD_E_USAGE, ".%s_columns is NULL, but .%s_column_count is %zu", which, which,
-                         count);
-    if (names && !count)
-        return error_set(err, RDD_E_USAGE, ".%s_columns is given, but .%s_column_count is not", which, which);
-    for (size_t i = 0; i < count; i++)
+    int code = check_list(list, names, counted, count, err);
+    for (size_t i = 0; code == 0 && i < count; i++)
         if (!names[i])
-            return error_set(err, RDD_E_USAGE, ".%s_columns[%zu] is NULL", which, i);
-    return 0;
+            code = error_set(err, RDD_E_USAGE, ".%s[%zu] is NULL", list, i);
+    return code;
 }
 
 int saving_open(saving *ret, action_kind kind, const rdd_type *type, const char *path,
@@ -76,9 +74,11 @@ int saving_open(saving *ret, action_kind kind, const rdd_type *type, const char 
     if (code == 0 && kind == ACTION_SAVE_CSV)
         code = csv_dialect_resolve(&dialect, err);
     if (code == 0)
-        code = check_columns("first", options->first_columns, options->first_column_count, err);
+        code = check_columns("first_columns", options->first_columns, "first_column_count",
+                             options->first_column_count, err);
     if (code == 0)
-        code = check_columns("last", options->last_columns, options->last_column_count, err);
+        code = check_columns("last_columns", options->last_columns, "last_column_count",
+                             options->last_column_count, err);
     if (code < 0)
         return code;
     saving s = SAVING_NONE;

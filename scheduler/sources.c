@@ -61,12 +61,9 @@ rdd *(rdd_range)(rdd_context *ctx, int64_t first, int64_t last, rdd_range_option
 /* The hosts that partitions prefer, one for each. False when that failed, and then it was reported. */
 static bool set_preferred(rdd *r, const rdd_source_options *o)
 {
-    if (o->prefer_count && !o->prefer)
-        return lineage_error(r->ctx, RDD_E_USAGE, "rdd_parallelize", o->site_,
-                             ".prefer is NULL, but .prefer_count is %zu", o->prefer_count);
-    if (o->prefer && !o->prefer_count)
-        return lineage_error(r->ctx, RDD_E_USAGE, "rdd_parallelize", o->site_,
-                             ".prefer is given, but .prefer_count is not");
+    rdd_error err;
+    if (check_list("prefer", o->prefer, "prefer_count", o->prefer_count, &err) < 0)
+        return lineage_error(r->ctx, RDD_E_USAGE, "rdd_parallelize", o->site_, "%s", err.message);
     if (o->prefer_count > (size_t)r->partitions)
         return lineage_error(r->ctx, RDD_E_USAGE, "rdd_parallelize", o->site_,
                              ".prefer_count = %zu: there are %lld partitions", o->prefer_count,

@@ -516,6 +516,15 @@ rdd *(rdd_cartesian)(const rdd_type *pair, rdd *a, rdd *b, rdd_options options)
     return check_partitions(node, "rdd_cartesian", node->partitions) ? node : NULL;
 }
 
+int check_list(const char *list, const void *items, const char *counted, size_t count, rdd_error *err)
+{
+    if (count && !items)
+        return error_set(err, RDD_E_USAGE, ".%s is NULL, but .%s is %zu", list, counted, count);
+    if (items && !count)
+        return error_set(err, RDD_E_USAGE, ".%s is given, but .%s is not", list, counted);
+    return 0;
+}
+
 bool check_partitions(const rdd *r, const char *call, int64_t partitions)
 {
     if (partitions >= 0 && partitions <= PARTITIONS_MAX)

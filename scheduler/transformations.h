@@ -16,6 +16,9 @@ rdd *lineage_error(rdd_context *ctx, rdd_code code, const char *call, const char
 bool bind_operator(rdd_context *ctx, const char *call, const char *site, const rdd_op *op,
                    const void *env, rdd_str *ret_env);
 
+/* An option that is a list, and the one that says how long it is: both are given, or neither. */
+int check_list(const char *list, const void *items, const char *counted, size_t count, rdd_error *err);
+
 bool check_partitions(const rdd *r, const char *call, int64_t partitions);
 
 bool http_options_valid(const rdd_http_options *h, char *message, size_t size);
